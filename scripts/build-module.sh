@@ -1,0 +1,40 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# usage: scripts/build-module.sh KERNEL [VARIABLE=value...]
+# Build uksm.ko for a kernel of kernel.sh and print its path. The variables go to make (UKSM_DEBUG=1, UKSM_MUTANT=name,
+# W=1...), each set of them with a build directory of its own. The build works on a copy of the sources: the checkout
+# stays clean, and several kernels can be built for at once. Any warning is an error.
+
+# shellcheck source=scripts/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+[ $# -gt 0 ] || die "usage: build-module.sh KERNEL [VARIABLE=value...]"
+kernel=$1
+shift
+dir=$("$top/scripts/kernel.sh" "$kernel")
+suite=$(cat "$dir/suite")
+kdir=$(cat "$dir/kdir")
+
+key=$(printf '%s' "$kernel${*:+ $*}" | tr -c 'A-Za-z0-9._=-' _)
+build=$cache/build/module-$key
+lock "module-$key"
+mkdir -p "$build"
+
+# cp -u keeps what has not changed as it is, so that make builds only what has.
+cd "$top"
+[ -e Kbuild ] || die "there is no Kbuild in $top"
+cp -u --parents --preserve=timestamps Kbuild "$build/"
+find src include -name '*.[chS]' -exec cp -u --parents --preserve=timestamps -t "$build" {} +
+(cd "$build" && find src include -name '*.[chS]' ! -name '*.mod.c') | while read -r f; do
+	[ -e "$f" ] || rm "$build/$f"
+done
+
+# BTF needs the kernel's vmlinux, which the headers packages do not have; that it is left out is said, and no fault.
+log=$build/build.log
+as="-j$(nproc)"
+if ! in_suite "$suite" make "$as" -C "$kdir" M="$build" KCFLAGS=-Werror "$@" modules >"$log" 2>&1 </dev/null ||
+	grep -iE 'warning|error:' "$log" | grep -qv 'the compiler differs from'; then
+	cat "$log" >&2
+	die "build for $kernel failed"
+fi
+echo "$build/uksm.ko"

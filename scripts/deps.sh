@@ -1,0 +1,31 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# usage: scripts/deps.sh build|vm|kernel|suite|check|dkms...
+# Install the packages that a purpose needs and this machine lacks. Says so; silent when there is nothing to do.
+
+# shellcheck source=scripts/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+packages() {
+	case $1 in
+	build) echo gcc make libc6-dev ;;
+	vm) echo gcc make libc6-dev qemu-system-x86 busybox-static cpio kmod xz-utils zstd ;;
+	kernel) echo gcc make libc6-dev flex bison bc libelf-dev libssl-dev xz-utils kmod ;; # to build one
+	suite) echo mmdebstrap ;;
+	check) echo gcc make sparse coccinelle shellcheck clang-format git perl python3 binutils xz-utils ;;
+	dkms) echo dkms ;;
+	*) die "unknown purpose: $1" ;;
+	esac
+}
+
+missing=()
+for purpose; do
+	list=$(packages "$purpose")
+	for p in $list; do
+		[ "$(dpkg-query -W -f='${db:Status-Status}' "$p" 2>/dev/null)" = installed ] || missing+=("$p")
+	done
+done
+[ ${#missing[@]} -gt 0 ] || exit 0
+command -v apt-get >/dev/null || die "needs these packages, and there is no apt-get to install them: ${missing[*]}"
+say "installing for $*: ${missing[*]}"
+apt_install "$host_suite" "${missing[@]}"

@@ -1,0 +1,80 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0
+# What the scripts share: where things are, and how they speak. Sourced, not run.
+#
+# Everything that is fetched or built lives in the cache, never in the checkout:
+#   kernels/NAME/  a kernel to boot (see kernel.sh)     build/  modules and test programs
+#   suites/SUITE/  a chroot of another Debian suite     logs/   what failed guests said
+
+set -euo pipefail
+trap 'echo "${0##*/}: line $LINENO: failed" >&2' ERR # -e alone would end without a word
+
+# shellcheck disable=SC2034  # for those who source this
+top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+cache=${UKSM_CACHE:-${XDG_CACHE_HOME:-${HOME:?}/.cache}/uksm}
+mkdir -p "$cache/lock" "$cache/build" "$cache/logs"
+
+say() { echo "$*" >&2; }
+die() { echo "${0##*/}: $*" >&2; exit 1; }
+
+as_root() {
+	if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
+}
+
+# Take the lock NAME until this shell ends: one at a time may fetch or build one thing.
+lock() {
+	local fd
+	exec {fd}>"$cache/lock/${1//\//_}"
+	flock "$fd"
+}
+
+# Run a command whose output only matters when it fails.
+quietly() {
+	local log rc=0
+	log=$(mktemp)
+	"$@" >"$log" 2>&1 </dev/null || rc=$?
+	[ $rc = 0 ] || { say "failed: $*"; tail -n 40 "$log" >&2; }
+	rm -f "$log"
+	return $rc
+}
+
+# apt, in this machine or in a suite's chroot. Package lists may be missing or older than the archive, so what fails
+# is tried once more after an update.
+apt_retry() {
+	local suite=$1
+	shift
+	(
+		lock "apt-$suite"
+		in_suite "$suite" "$@" >/dev/null 2>&1 </dev/null && exit
+		quietly in_suite "$suite" apt-get -qq update
+		quietly in_suite "$suite" "$@"
+	)
+}
+
+apt_install() {
+	local suite=$1
+	shift
+	apt_retry "$suite" env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=600 install -y \
+		--no-install-recommends "$@"
+}
+
+# The suite this machine runs, in which no chroot is needed.
+host_suite=$(. /etc/os-release && echo "${VERSION_CODENAME:-unknown}")
+
+# in_suite SUITE command...: run as root where that suite's compiler and headers are: on this machine if it is of the
+# suite, else in its chroot, with /proc (objtool needs it) and the cache at the same paths, in a mount namespace of
+# its own so that nothing stays mounted.
+in_suite() {
+	local suite=$1
+	shift
+	if [ "$suite" = "$host_suite" ]; then
+		as_root "$@"
+		return
+	fi
+	# shellcheck disable=SC2016  # the inner shell expands these
+	as_root env "root=$cache/suites/$suite" "cache=$cache" unshare -m sh -c '
+		mount -t proc proc "$root/proc"
+		mkdir -p "$root$cache"
+		mount --rbind "$cache" "$root$cache"
+		exec chroot "$root" "$@"' sh env -u root -u cache HOME=/root TMPDIR=/tmp PATH="$PATH" "$@"
+}

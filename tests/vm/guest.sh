@@ -1,0 +1,180 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# usage: tests/vm/guest.sh KERNEL TEST
+# Boot one guest for one test (or an interactive one: TEST is "shell"), judge it, and print one line. Called by run.sh,
+# which has built everything and sets:
+#   ko_KERNEL      the module for the kernel (with . and - as _)
+#   results        a directory where the counts go
+#   opt_mem opt_smp opt_append opt_qemu opt_timeout opt_env opt_noload opt_full   what its command line asked for
+#
+# A test says what it needs in its source, in comments "vm: ...":
+#   mem=MiB  smp=CPUs  numa=NODES  swap=MiB  timeout=SECONDS  modules="zram kvm_amd"  params="run=0"  noload
+#   append="kernel command line"  qemu="options"  args="of the program"
+
+# shellcheck source=scripts/lib.sh
+. "$(dirname "$0")/../../scripts/lib.sh"
+
+kernel=$1
+test=$2
+: "${results:=}"
+slow=${UKSM_SLOW:-1}
+case $kernel in
+debug) slow=$((slow * 5)) ;;
+*-rt) slow=$((slow * 2)) ;;
+esac
+
+# What no run may leave in the kernel's log. Not "Call Trace": the OOM killer and fault injection write one, too.
+bad='WARNING:|BUG:|kernel BUG at|Oops|general protection fault|Bad rss-counter|Bad page|KASAN|UBSAN|suspicious RCU'
+bad+='|possible (circular|recursive) locking|INFO: (task|rcu|lockdep|trying|possible)|soft lockup|corruption'
+bad+='|kmemleak: [0-9]+ new|bad: scheduling|refcount_t:|uksm: inconsistent'
+
+# shellcheck disable=SC2034  # make_initrd writes them for the guest by name
+needs() {
+	local source line
+	mem=1024 smp=2 numa=1 swap=0 timeout=300 modules='' params='' append='' qemu='' args='' load=yes
+	source=$top/tests/guest/$test.c
+	[ "$test" = "${test%.sh}" ] || source=$top/tests/guest/$test
+	if [ "$test" != shell ]; then
+		while read -r line; do
+			eval "set -- $line"
+			for word; do
+				case $word in
+				mem=* | smp=* | numa=* | swap=* | timeout=* | modules=* | params=* | append=* | qemu=* | args=*)
+					declare -g "$word"
+					;;
+				noload) load=no ;;
+				debug | manual) ;; # for run.sh
+				*) die "$source: unknown need: $word" ;;
+				esac
+			done
+		done < <(sed -nE 's|^[/ ]*[*#/] *vm: *(.*[^ ]) *$|\1|p' "$source" | sed 's| *\*/$||')
+	fi
+	mem=${opt_mem:-$mem} smp=${opt_smp:-$smp}
+	timeout=${opt_timeout:-$((timeout * slow))}
+	append="$append ${opt_append:-}" qemu="$qemu ${opt_qemu:-}"
+	[ -z "${opt_noload:-}" ] || load=no
+}
+
+# What differs from guest to guest, appended to the kernel's common archive.
+make_initrd() {
+	local over=$run/over v
+	word="uksm-vm-$RANDOM$RANDOM$RANDOM-done"
+	mkdir -p "$over/tests"
+	for v in test args modules swap load params bad word; do
+		printf '%s=%q\n' "$v" "${!v}"
+	done >"$over/vm.conf"
+	printf 'export UKSM_KERNEL=%q UKSM_SLOW=%q %s\n' "$kernel" "$slow" "${opt_env:-}" >>"$over/vm.conf"
+	v=ko_${kernel//[.-]/_}
+	[ -z "${!v:-}" ] || cp "${!v}" "$over/uksm.ko"
+	case $test in
+	shell) cp "$cache/build/programs"/* "$top"/tests/guest/*.sh "$over/tests/" 2>/dev/null || true ;;
+	*.sh) cp "$top/tests/guest/$test" "$over/tests/" ;;
+	*) cp "$cache/build/programs/$test" "$over/tests/" ;;
+	esac
+	rm -f "$over"/tests/*.o
+	{
+		cat "$("$top/tests/vm/initramfs.sh" "$kernel")"
+		(cd "$over" && find . -mindepth 1 -print0 | cpio --quiet -0 -o -H newc -R 0:0)
+	} >"$run/initrd"
+	rm -rf "$over"
+}
+
+qemu_command() {
+	local i
+	cmd=(qemu-system-x86_64 -nodefaults -no-user-config -display none -no-reboot
+		-accel "tcg,thread=multi" -cpu max -smp "$smp" -m "$mem"
+		-kernel "$("$top/scripts/kernel.sh" "$kernel")/vmlinuz" -initrd "$run/initrd")
+	if [ "$numa" -gt 1 ]; then
+		for ((i = 0; i < numa; i++)); do
+			cmd+=(-object "memory-backend-ram,id=node$i,size=$((mem / numa))M"
+				-numa "node,nodeid=$i,memdev=node$i,cpus=$i")
+		done
+	fi
+	if [ "$swap" != 0 ]; then
+		truncate -s "${swap}M" "$run/swap"
+		cmd+=(-drive "file=$run/swap,if=virtio,format=raw,cache=unsafe")
+	fi
+	append="console=ttyS0 loglevel=5 log_buf_len=4M panic_on_warn=1 oops=panic panic=-1 $append"
+	# An emulated CPU may stand still for long when the machine is busy.
+	append="watchdog_thresh=30 rcupdate.rcu_cpu_stall_timeout=60 workqueue.watchdog_thresh=0 $append"
+	if [ "$test" = shell ]; then
+		cmd+=(-serial mon:stdio -serial null)
+	else
+		cmd+=(-serial "file:$run/console" -serial "file:$run/ktap")
+	fi
+	# shellcheck disable=SC2206  # options are words
+	cmd+=(-append "$append" $qemu)
+}
+
+# Count the KTAP cases; nested results are indented and do not count. Sets passed, failed, skipped, planned.
+count() {
+	eval "$(awk '
+		/^1\.\.[0-9]+/ { planned = substr($1, 4) + 0 }
+		/^ok .*# SKIP/ { skipped++; next }
+		/^ok / { passed++ }
+		/^not ok / { failed++ }
+		END { printf "passed=%d failed=%d skipped=%d planned=%d\n", passed, failed, skipped, planned }' \
+		"$run/ktap")"
+}
+
+judge() {
+	why='' passed=0 failed=0 skipped=0 planned=0
+	count
+	if [ "$rc" = 124 ] || [ "$rc" = 137 ]; then
+		why="no end within $timeout s"
+	elif ! tail -n 1 "$run/ktap" | grep -qxF -- "$word"; then
+		why=$(grep -m 1 '^# vm:' "$run/ktap" | cut -c 7- || true)
+		why=${why:-the run did not finish}
+	elif grep -qE "$bad" "$run/console"; then
+		why="the kernel complained"
+	elif [ "$planned" = 0 ] && [ $((passed + failed + skipped)) = 0 ]; then
+		why="no plan"
+	elif [ $((passed + failed + skipped)) != "$planned" ]; then
+		why="$((passed + failed + skipped)) of $planned cases"
+	elif [ "$failed" != 0 ]; then
+		why="$failed of $planned cases"
+	fi
+	# A guest that failed counts as a failure even when each case it got to was all right.
+	if [ -n "$why" ] && [ "$failed" = 0 ]; then
+		failed=1
+	fi
+}
+
+needs
+run=$(mktemp -d "$cache/logs/$kernel-$test.XXXX")
+make_initrd
+qemu_command
+if [ "$test" = shell ]; then
+	"${cmd[@]}" || true
+	rm -rf "$run"
+	exit
+fi
+
+touch "$run/console" "$run/ktap"
+start=$EPOCHREALTIME
+rc=0
+timeout -k 5 "$timeout" "${cmd[@]}" </dev/null >"$run/qemu" 2>&1 || rc=$?
+took=$(awk "BEGIN { printf \"%.1f\", $EPOCHREALTIME - $start }")
+judge
+echo "$passed $failed $skipped" >"$results/$kernel-$test"
+
+line="$kernel $test:"
+if [ -z "$why" ]; then
+	skips=
+	[ "$skipped" = 0 ] || skips=", $skipped skipped"
+	[ -z "${opt_full:-}" ] || cat "$run/ktap" "$run/console"
+	echo "$line ok ($((passed + skipped)) cases$skips, $took s)"
+	rm -rf "$run"
+	exit 0
+fi
+printf '%q ' "${cmd[@]}" >"$run/command"
+rm -f "$run/swap"
+lines=40
+[ -z "${opt_full:-}" ] || lines=1000000
+{
+	echo "$line FAILED: $why ($took s), see $run"
+	sed 's/^/    | /' "$run/ktap"
+	cat "$run/qemu" "$run/console" | tail -n $lines | tr -d '\r' | sed 's/^/    > /'
+} >"$run/report"
+cat "$run/report" # in one go: another guest may print, too
+exit 1

@@ -1,0 +1,102 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# usage: tests/vm/run.sh [options] [TEST...]
+# Run tests of tests/guest, each in a guest of its own that boots an unmodified kernel with uksm loaded. All tests if
+# none is named; the TEST "shell" is an interactive guest.
+#   -k KERNELS   which (see scripts/kernel.sh), default 6.12; several as one word: -k "6.1 6.12"
+#   -j N         guests at a time, default 1
+#   -t TAG       without names: only the tests that carry this tag in their "vm:" comment
+#   -m MiB, -s CPUS, -T SECONDS, -a APPEND, -q QEMU_OPTIONS     instead of, or added to, what the test asks for
+#   -e NAME=VALUE  for the test's environment
+#   -d VARIABLES   for the build of the module, such as "UKSM_DEBUG=1"
+#   -n             do not build or load the module
+#   --full-log     print the whole log of the guest
+# The last line is "N passed, N failed[, N skipped]", counted in KTAP cases.
+
+# shellcheck source=scripts/lib.sh
+. "$(dirname "$0")/../../scripts/lib.sh"
+
+kernels=6.12 jobs=1 tag='' variables=''
+while getopts k:j:t:m:s:T:a:q:e:d:nh-: o; do
+	case $o in
+	k) kernels=$OPTARG ;;
+	j) jobs=$OPTARG ;;
+	t) tag=$OPTARG ;;
+	m) opt_mem=$OPTARG ;;
+	s) opt_smp=$OPTARG ;;
+	T) opt_timeout=$OPTARG ;;
+	a) opt_append=$OPTARG ;;
+	q) opt_qemu=$OPTARG ;;
+	e) opt_env="${opt_env:-} $(printf %q "$OPTARG")" ;;
+	d) variables=$OPTARG ;;
+	n) opt_noload=1 ;;
+	-) [ "$OPTARG" = full-log ] || die "unknown option --$OPTARG"; opt_full=1 ;;
+	h) sed -n '3,/^$/s/^# \?//p' "$0"; exit ;;
+	*) exit 2 ;;
+	esac
+done
+shift $((OPTIND - 1))
+
+tests=()
+for t; do
+	t=${t##*/} t=${t%.c}
+	[ "$t" = shell ] || [ -e "$top/tests/guest/$t.c" ] || [ -e "$top/tests/guest/$t" ] || die "no test named $t"
+	tests+=("$t")
+done
+if [ ${#tests[@]} = 0 ]; then
+	for f in "$top"/tests/guest/*.c "$top"/tests/guest/*.sh; do
+		[ -e "$f" ] || continue
+		t=$(basename "$f" .c)
+		tags=$(sed -nE 's|^[/ ]*[*#/] *vm:(.*)$|\1|p' "$f")
+		[ "${t#lib}" = "$t" ] || continue
+		[ -n "$tag" ] || [[ " $tags " != *" manual "* ]] || continue
+		[ -z "$tag" ] || [[ " $tags " == *" $tag "* ]] || continue
+		tests+=("$t")
+	done
+	[ ${#tests[@]} -gt 0 ] || die "there are no tests${tag:+ tagged $tag}"
+fi
+
+"$top/scripts/deps.sh" vm
+(
+	lock programs
+	mkdir -p "$cache/build/programs"
+	programs=()
+	for t in "${tests[@]}"; do
+		[ "$t" = shell ] || [ "$t" != "${t%.sh}" ] || programs+=("$cache/build/programs/$t")
+	done
+	quietly make -s -j"$(nproc)" -f "$top/tests/vm/programs.mk" OUT="$cache/build/programs" "${programs[@]}"
+)
+for k in $kernels; do
+	"$top/scripts/kernel.sh" "$k" >/dev/null
+	if [ -z "${opt_noload:-}" ]; then
+		# shellcheck disable=SC2086  # variables are words
+		ko=$("$top/scripts/build-module.sh" "$k" $variables)
+		export "ko_${k//[.-]/_}=$ko"
+	fi
+	"$top/tests/vm/initramfs.sh" "$k" >/dev/null
+done
+
+export opt_mem opt_smp opt_append opt_qemu opt_timeout opt_env opt_noload opt_full results
+if [ "${tests[0]}" = shell ]; then
+	exec "$top/tests/vm/guest.sh" "${kernels%% *}" shell
+fi
+
+find "$cache/logs" -mindepth 1 -maxdepth 1 -mtime +2 -exec rm -rf {} +
+results=$(mktemp -d)
+trap 'rm -rf "$results"' EXIT
+for t in "${tests[@]}"; do
+	for k in $kernels; do
+		echo "$k $t"
+	done
+done | xargs -P "$jobs" -L 1 "$top/tests/vm/guest.sh" || true
+
+# A guest that left no counts at all has failed as well.
+ran=$(find "$results" -type f | wc -l)
+expected=$((${#tests[@]} * $(wc -w <<<"$kernels")))
+cat "$results"/* /dev/null 2>/dev/null | awk -v missing=$((expected - ran)) '
+	{ passed += $1; failed += $2; skipped += $3 }
+	END {
+		failed += missing
+		printf "%d passed, %d failed%s\n", passed, failed, skipped ? ", " skipped " skipped" : ""
+		exit failed > 0 || passed == 0
+	}' || exit 1
