@@ -15,17 +15,19 @@ dir=$("$top/scripts/kernel.sh" "$kernel")
 suite=$(cat "$dir/suite")
 kdir=$(cat "$dir/kdir")
 
-key=$(printf '%s' "$kernel${*:+ $*}" | tr -c 'A-Za-z0-9._=-' _)
-build=$cache/build/module-$key
-lock "module-$key"
-mkdir -p "$build"
+key=$(printf '%s' "$kernel${*:+ $*}" | tr -c 'A-Za-z0-9._-' _) # make cannot do with = in a path
+build=$work/module-$key
+lock "${work##*/}-module-$key"
+mkdir -p "$build/src" "$build/include"
 
-# cp -u keeps what has not changed as it is, so that make builds only what has.
+# What has not changed is not copied, so that make builds only what has.
 cd "$top"
 [ -e Kbuild ] || die "there is no Kbuild in $top"
-cp -u --parents --preserve=timestamps Kbuild "$build/"
-find src include -name '*.[chS]' -exec cp -u --parents --preserve=timestamps -t "$build" {} +
-(cd "$build" && find src include -name '*.[chS]' ! -name '*.mod.c') | while read -r f; do
+sources() { find Kbuild src include -name Kbuild -o -name '*.[chS]' ! -name '*.mod.c'; }
+sources | while read -r f; do
+	cmp -s "$f" "$build/$f" || cp --parents "$f" "$build/"
+done
+(cd "$build" && sources) | while read -r f; do
 	[ -e "$f" ] || rm "$build/$f"
 done
 
@@ -34,7 +36,7 @@ log=$build/build.log
 as="-j$(nproc)"
 if ! in_suite "$suite" make "$as" -C "$kdir" M="$build" KCFLAGS=-Werror "$@" modules >"$log" 2>&1 </dev/null ||
 	grep -iE 'warning|error:' "$log" | grep -qv 'the compiler differs from'; then
-	cat "$log" >&2
+	sed "s|$build/||g" "$log" >&2
 	die "build for $kernel failed"
 fi
 echo "$build/uksm.ko"

@@ -3,16 +3,17 @@
 # What the scripts share: where things are, and how they speak. Sourced, not run.
 #
 # Everything that is fetched or built lives in the cache, never in the checkout:
-#   kernels/NAME/  a kernel to boot (see kernel.sh)     build/  modules and test programs
-#   suites/SUITE/  a chroot of another Debian suite     logs/   what failed guests said
+#   kernels/NAME/    a kernel to boot (see kernel.sh)     build/  modules and test programs, by checkout
+#   suites/SUITE/    a chroot of another Debian suite     logs/   what failed guests said
 
 set -euo pipefail
 trap 'echo "${0##*/}: line $LINENO: failed" >&2' ERR # -e alone would end without a word
 
-# shellcheck disable=SC2034  # for those who source this
+# shellcheck disable=SC2034  # those who source this use them
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cache=${UKSM_CACHE:-${XDG_CACHE_HOME:-${HOME:?}/.cache}/uksm}
-mkdir -p "$cache/lock" "$cache/build" "$cache/logs"
+work=$cache/build/$(cksum <<<"$top" | cut -d ' ' -f 1)
+mkdir -p "$cache/lock" "$cache/logs" "$work"
 
 say() { echo "$*" >&2; }
 die() { echo "${0##*/}: $*" >&2; exit 1; }

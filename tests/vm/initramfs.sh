@@ -13,10 +13,10 @@ modules="virtio_pci virtio_blk virtio_console virtio_mem virtio_balloon zram lzo
 kernel=$1
 dir=$("$top/scripts/kernel.sh" "$kernel")
 release=$(cat "$dir/release")
-out=$cache/build/initramfs-$kernel.cpio
+out=$work/initramfs-$kernel.cpio
 init=$top/tests/vm/init
 
-lock "initramfs-$kernel"
+lock "initramfs-$kernel-${work##*/}"
 if ! [ "$out" -nt "$dir/release" ] || ! [ "$out" -nt "$init" ] || ! [ "$out" -nt "$0" ]; then
 	tmp=$(mktemp -d)
 	trap 'rm -rf "$tmp"' EXIT

@@ -58,13 +58,13 @@ fi
 
 "$top/scripts/deps.sh" vm
 (
-	lock programs
-	mkdir -p "$cache/build/programs"
+	lock "programs-${work##*/}"
+	mkdir -p "$work/programs"
 	programs=()
 	for t in "${tests[@]}"; do
-		[ "$t" = shell ] || [ "$t" != "${t%.sh}" ] || programs+=("$cache/build/programs/$t")
+		[ "$t" = shell ] || [ "$t" != "${t%.sh}" ] || programs+=("$work/programs/$t")
 	done
-	quietly make -s -j"$(nproc)" -f "$top/tests/vm/programs.mk" OUT="$cache/build/programs" "${programs[@]}"
+	quietly make -s -j"$(nproc)" -f "$top/tests/vm/programs.mk" OUT="$work/programs" "${programs[@]}"
 )
 for k in $kernels; do
 	"$top/scripts/kernel.sh" "$k" >/dev/null

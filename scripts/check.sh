@@ -1,0 +1,86 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# usage: scripts/check.sh [STEP...]
+# make check: each step prints one line, and what it found. All steps run, even after one that failed.
+#   CHECK_KERNELS   built with W=1 and under sparse, default "6.1 6.12"
+# shellcheck disable=SC2317  # the steps are called by name
+
+# shellcheck source=scripts/lib.sh
+. "$(dirname "$0")/lib.sh"
+# shellcheck source=scripts/suite.sh
+. "$top/scripts/suite.sh"
+
+kernels=${CHECK_KERNELS:-6.1 6.12}
+cd "$top"
+"$top/scripts/deps.sh" build check
+
+kernel_code() { find src include -name '*.[ch]'; }
+scripts() { git ls-files -co --exclude-standard | xargs grep -lsE '^(#!/bin/(ba)?sh|# shellcheck shell)'; }
+
+step_whitespace() { git diff --check "$(git hash-object -t tree /dev/null)"; }
+
+step_shellcheck() { scripts | xargs shellcheck -x; }
+
+step_format() { kernel_code | xargs clang-format --dry-run -Werror; }
+
+# checkpatch and the semantic patches are in the kernel's source, not in its headers. What is ignored is about patches,
+# and about modules in the kernel's tree.
+step_checkpatch() {
+	local t
+	t=$(linux_source 6.12)
+	# shellcheck disable=SC2046  # a list of files
+	"$t/scripts/checkpatch.pl" --no-tree --strict --terse --no-summary --max-line-length=100 \
+		--ignore FILE_PATH_CHANGES,EMAIL_SUBJECT,LINUX_VERSION_CODE -f $(kernel_code)
+}
+
+# All differences between kernels are in compat.h and Kbuild.
+step_versions() { ! grep -rnE 'LINUX_VERSION_CODE|KERNEL_VERSION\(' src; }
+
+step_warnings() {
+	local k ko
+	for k in $kernels; do
+		ko=$("$top/scripts/build-module.sh" "$k" W=1) || return 1
+		"$top/scripts/check-indirect.sh" "$ko" || return 1
+	done
+}
+
+step_sparse() {
+	local k
+	for k in $kernels; do
+		"$top/scripts/build-module.sh" "$k" C=2 >/dev/null || return 1
+	done
+}
+
+step_coccinelle() {
+	local t out
+	t=$(linux_source 6.12)
+	out=$(mktemp)
+	grep -rl --include='*.cocci' 'virtual report' "$t/scripts/coccinelle" | xargs -P "$(nproc)" -I{} spatch --very-quiet --no-show-diff -D report --include-headers --cocci-file {} \
+		--dir src >"$out" 2>/dev/null || true
+	grep -E '^[^ ]+:[0-9]+' "$out" && { rm -f "$out"; return 1; }
+	rm -f "$out"
+}
+
+# One version: DKMS's, the module's, the Debian package's.
+step_version() {
+	local dkms module
+	dkms=$(sed -n 's/^PACKAGE_VERSION="\(.*\)"/\1/p' dkms.conf)
+	module=$(sed -nE 's/^MODULE_VERSION\("(.*)"\);/\1/p' src/*.c)
+	[ "$dkms" = "$module" ] || { echo "dkms.conf says '$dkms', MODULE_VERSION '$module'"; return 1; }
+	if [ -e debian/changelog ]; then
+		grep -qE "^[a-z-]+ \($dkms(-[0-9.]+)?\)" debian/changelog || { echo "debian/changelog has not $dkms"; return 1; }
+	fi
+}
+
+failed=0
+[ $# -gt 0 ] || set -- whitespace shellcheck format checkpatch versions version warnings sparse coccinelle
+for s; do
+	if out=$("step_$s" 2>&1); then
+		echo "$s: ok${out:+ ($(tail -n 1 <<<"$out"))}"
+	else
+		failed=1
+		echo "$s: FAILED"
+		printf '%s\n' "$out" | sed 's/^/    /'
+	fi
+done
+exit $failed

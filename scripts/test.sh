@@ -1,0 +1,37 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# make test: the unit tests, all guest tests on the stock kernels, and those tagged "debug" on the debug kernel, whose
+# first build takes some 10 minutes (DEBUG=no leaves it out). The last line sums up: "N passed, N failed".
+
+# shellcheck source=scripts/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+sums=$(mktemp)
+trap 'rm -f "$sums"' EXIT
+
+# Run one part; it prints its own sum as its last line, which is kept, or else it counts as one test.
+part() {
+	local title=$1 log rc=0 sum
+	shift
+	log=$(mktemp)
+	echo "== $title"
+	"$@" 2>&1 | tee "$log" || rc=1
+	sum=$(tail -n 1 "$log" | grep -E '^[0-9]+ passed, [0-9]+ failed' || true)
+	if [ -z "$sum" ]; then
+		[ $rc = 0 ] && sum="1 passed, 0 failed" || sum="0 passed, 1 failed"
+	elif [ $rc != 0 ] && grep -q ' 0 failed' <<<"$sum"; then
+		sum="${sum/ 0 failed/ 1 failed}"
+	fi
+	echo "$sum" >>"$sums"
+	rm -f "$log"
+}
+
+[ ! -e "$top/tests/unit/Makefile" ] || part "unit tests" make -s -C "$top/tests/unit"
+part "guest tests, 6.1 and 6.12" "$top/tests/vm/run.sh" -j "$(nproc)" -k "6.1 6.12"
+[ "${DEBUG:-}" = no ] || part "guest tests, debug kernel" "$top/tests/vm/run.sh" -j "$(nproc)" -k debug -t debug
+
+awk '{ p += $1; f += $3; s += $5 }
+	END {
+		printf "%d passed, %d failed%s\n", p, f, s ? ", " s " skipped" : ""
+		exit f > 0
+	}' "$sums" || exit 1
