@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# make test: the unit tests, all guest tests on the stock kernels, and those tagged "debug" on the debug kernel, whose
-# first build takes some 10 minutes (DEBUG=no leaves it out). The last line sums up: "N passed, N failed".
+# make test: the unit tests, all guest tests on the stock kernels, and the most telling on the debug kernel, whose first
+# build takes some 10 minutes (DEBUG=no leaves it out). The last line sums up: "N passed, N failed".
 
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -28,7 +28,8 @@ part() {
 
 [ ! -e "$top/tests/unit/Makefile" ] || part "unit tests" make -s -C "$top/tests/unit"
 part "guest tests, 6.1 and 6.12" "$top/tests/vm/run.sh" -j "$(nproc)" -k "6.1 6.12"
-[ "${DEBUG:-}" = no ] || part "guest tests, debug kernel" "$top/tests/vm/run.sh" -j "$(nproc)" -k debug -t debug
+[ "${DEBUG:-}" = no ] || part "guest tests, debug kernel" "$top/tests/vm/run.sh" -j "$(nproc)" -k debug \
+	merge_two cow forks zero swap migrate
 
 awk '{ p += $1; f += $3; s += $5 }
 	END {

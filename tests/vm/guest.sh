@@ -8,7 +8,7 @@
 #   opt_mem opt_smp opt_append opt_qemu opt_timeout opt_env opt_noload opt_full   what its command line asked for
 #
 # A test says what it needs in its source, in comments "vm: ...":
-#   mem=MiB  smp=CPUs  numa=NODES  swap=MiB  timeout=SECONDS  modules="zram kvm_amd"  params="run=0"  noload
+#   mem=MiB  smp=CPUs  numa=NODES  swap=MiB  timeout=SECONDS  modules="zram kvm_amd"  params="run=0"  noload  manual
 #   append="kernel command line"  qemu="options"  args="of the program"
 
 # shellcheck source=scripts/lib.sh
@@ -43,7 +43,7 @@ needs() {
 					declare -g "$word"
 					;;
 				noload) load=no ;;
-				debug | manual) ;; # for run.sh
+				manual) ;; # only run when it is named
 				*) die "$source: unknown need: $word" ;;
 				esac
 			done

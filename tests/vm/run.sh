@@ -1,11 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # usage: tests/vm/run.sh [options] [TEST...]
-# Run tests of tests/guest, each in a guest of its own that boots an unmodified kernel with uksm loaded. All tests if
-# none is named; the TEST "shell" is an interactive guest.
+# Run tests of tests/guest, each in a guest of its own that boots an unmodified kernel with uksm loaded. If none is
+# named, all but those marked "manual"; the TEST "shell" is an interactive guest.
 #   -k KERNELS   which (see scripts/kernel.sh), default 6.12; several as one word: -k "6.1 6.12"
 #   -j N         guests at a time, default 1
-#   -t TAG       without names: only the tests that carry this tag in their "vm:" comment
 #   -m MiB, -s CPUS, -T SECONDS, -a APPEND, -q QEMU_OPTIONS     instead of, or added to, what the test asks for
 #   -e NAME=VALUE  for the test's environment
 #   -d VARIABLES   for the build of the module, such as "UKSM_DEBUG=1"
@@ -16,12 +15,11 @@
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/../../scripts/lib.sh"
 
-kernels=6.12 jobs=1 tag='' variables=''
-while getopts k:j:t:m:s:T:a:q:e:d:nh-: o; do
+kernels=6.12 jobs=1 variables=''
+while getopts k:j:m:s:T:a:q:e:d:nh-: o; do
 	case $o in
 	k) kernels=$OPTARG ;;
 	j) jobs=$OPTARG ;;
-	t) tag=$OPTARG ;;
 	m) opt_mem=$OPTARG ;;
 	s) opt_smp=$OPTARG ;;
 	T) opt_timeout=$OPTARG ;;
@@ -47,13 +45,11 @@ if [ ${#tests[@]} = 0 ]; then
 	for f in "$top"/tests/guest/*.c "$top"/tests/guest/*.sh; do
 		[ -e "$f" ] || continue
 		t=$(basename "$f" .c)
-		tags=$(sed -nE 's|^[/ ]*[*#/] *vm:(.*)$|\1|p' "$f")
 		[ "${t#lib}" = "$t" ] || continue
-		[ -n "$tag" ] || [[ " $tags " != *" manual "* ]] || continue
-		[ -z "$tag" ] || [[ " $tags " == *" $tag "* ]] || continue
+		! grep -qE '^[/ ]*[*#/] *vm:.*\bmanual\b' "$f" || continue
 		tests+=("$t")
 	done
-	[ ${#tests[@]} -gt 0 ] || die "there are no tests${tag:+ tagged $tag}"
+	[ ${#tests[@]} -gt 0 ] || die "there are no tests"
 fi
 
 "$top/scripts/deps.sh" vm
