@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: GPL-2.0
+/* vm: mem=512 timeout=300 */
+/*
+ * Compaction moves frames: merged pages get other page frame numbers while they
+ * stay KSM pages with the right content for all their mappers, the counters stay,
+ * and a write after the move still copies.
+ *
+ * Without the hook on rmap_walk_ksm() no frame ever moves; without the re-key on
+ * folio_migrate_ksm() the mappers keep migration entries and die.
+ */
+#include "lib.h"
+#include "lib_move.h"
+
+/*
+ * Memory in shreds: a worker fills much of what is free and gives every other
+ * stretch back. Frames made then lie between its pages; when it goes altogether
+ * there is room for compaction to move them to.
+ */
+static struct worker shredder;
+static u8 *shreds;
+static size_t shred_pages;
+
+static void shred(void)
+{
+	size_t i;
+
+	shred_pages = (size_t)meminfo_kb("MemFree") / 4 * 3 / 4;
+	worker_start(&shredder);
+	shreds = (u8 *)worker_call(&shredder, w_map, shred_pages);
+	worker_call(&shredder, w_madvise, shreds, shred_pages,
+		    MADV_POPULATE_WRITE);
+	for (i = 0; i + 64 <= shred_pages; i += 64)
+		worker_call(&shredder, w_madvise, shreds + i * PAGE, 32,
+			    MADV_DONTNEED);
+}
+
+static void compact(void)
+{
+	if (file_write("/proc/sys/vm/compact_memory", "1"))
+		skip("no /proc/sys/vm/compact_memory");
+}
+
+static void by_compaction(void)
+{
+	size_t moved = 0;
+	u64 *old;
+	int i;
+
+	shred();
+	merge(512);
+	sysfs_set("run", "0");
+	old = pfns();
+	for (i = 0; i < 20 && moved < pages / 4; i++) {
+		if (i == 3)
+			worker_exit(&shredder);
+		compact();
+		moved = moved_since(old);
+	}
+	note("%zu of %zu frames moved after %d rounds", moved, pages, i);
+	CHECK_OP(moved, >=, pages / 4);
+	after_the_move();
+}
+
+/* While everybody writes and merges. */
+static void compaction_all_the_while(void)
+{
+	int i, k;
+
+	shred();
+	merge(256);
+	for (i = 1; i <= 10; i++) {
+		for (k = 0; k < PROCS; k++)
+			worker_send(&w[k], w_fill, (long)p[k], pages, OLD + i,
+				    0);
+		compact();
+		for (k = 0; k < PROCS; k++)
+			worker_wait(&w[k]);
+		compact();
+		whole(OLD + i, OLD + i);
+	}
+	CHECK_SOON_EQ(count_same(w[0].pid, p[0], w[1].pid, p[1], pages), pages,
+		      LONG);
+	whole(OLD + 10, OLD + 10);
+}
+
+static const struct test_case cases[] = {
+	{ "compaction moves frames", by_compaction, 150 },
+	{ "compaction while all write", compaction_all_the_while, 150 },
+};
+
+TEST_MAIN(0)

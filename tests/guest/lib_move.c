@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Frames with three mappers that are to be moved, and what must hold after a move.
+ */
+#include "lib.h"
+#include "lib_move.h"
+
+#include <stdlib.h>
+
+struct worker w[PROCS];
+u8 *p[PROCS];
+size_t pages;
+
+void merge(size_t n)
+{
+	int i;
+
+	pages = n;
+	marked_only();
+	for (i = 0; i < PROCS; i++) {
+		worker_start(&w[i]);
+		p[i] = worker_map_filled(&w[i], n, OLD, 0);
+	}
+	for (i = 1; i < PROCS; i++)
+		CHECK_SOON_EQ(count_same(w[0].pid, p[0], w[i].pid, p[i], n), n,
+			      LONG);
+	CHECK_SOON_EQ(sysfs_num("pages_sharing"), (PROCS - 1) * n, LONG);
+}
+
+u64 *pfns(void)
+{
+	u64 *pfn = calloc(pages, sizeof(*pfn));
+	size_t i;
+
+	for (i = 0; i < pages; i++)
+		pfn[i] = pfn_of(w[0].pid, p[0] + i * PAGE);
+	return pfn;
+}
+
+/* Frames that are elsewhere now and are still KSM pages of all three. */
+size_t moved_since(const u64 *old)
+{
+	size_t i, moved = 0;
+
+	for (i = 0; i < pages; i++) {
+		u8 *at = p[0] + i * PAGE;
+		u64 pfn = pfn_of(w[0].pid, at);
+
+		moved += pfn && pfn != old[i] &&
+			 count_same(w[0].pid, at, w[1].pid, p[1] + i * PAGE,
+				    1) &&
+			 count_same(w[0].pid, at, w[2].pid, p[2] + i * PAGE, 1);
+	}
+	return moved;
+}
+
+void whole(u64 first, u64 others)
+{
+	CHECK_EQ(worker_bad(&w[0], p[0], pages, first, 0), 0);
+	CHECK_EQ(worker_bad(&w[1], p[1], pages, others, 0), 0);
+	CHECK_EQ(worker_bad(&w[2], p[2], pages, others, 0), 0);
+}
+
+/* What must hold after any move: contents, counters, copy on write, unmerging. */
+void after_the_move(void)
+{
+	whole(OLD, OLD);
+	sysfs_set("run", "1");
+	CHECK_SOON_EQ(sysfs_num("pages_shared"), pages, LONG);
+	CHECK_SOON_EQ(sysfs_num("pages_sharing"), (PROCS - 1) * pages, LONG);
+	worker_fill(&w[0], p[0], pages, NEW, 0);
+	whole(NEW, OLD);
+	CHECK_SOON_EQ(sysfs_num("pages_sharing"), (PROCS - 2) * pages, LONG);
+	/* the frame at its new place still serves those who come later */
+	worker_fill(&w[0], p[0], pages, OLD, 0);
+	CHECK_SOON_EQ(count_same(w[0].pid, p[0], w[1].pid, p[1], pages), pages,
+		      LONG);
+	whole(OLD, OLD);
+	unmerge_all();
+	CHECK_EQ(count_merged(w[1].pid, p[1], pages), 0);
+	whole(OLD, OLD);
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What compact.c and migrate.c share: frames with three mappers that are to be
+ * moved.
+ */
+#ifndef UKSM_TEST_LIB_MOVE_H
+#define UKSM_TEST_LIB_MOVE_H
+
+#include "lib.h"
+
+#define PROCS 3
+#define OLD 160 /* the content that is merged */
+#define NEW 161
+
+extern struct worker w[PROCS];
+extern u8 *p[PROCS];
+extern size_t pages;
+
+void merge(size_t n);
+u64 *pfns(void);
+size_t moved_since(const u64 *old);
+void whole(u64 first, u64 others);
+void after_the_move(void);
+
+#endif

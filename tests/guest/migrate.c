@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: GPL-2.0
+/* vm: mem=1024 numa=2 timeout=300 */
+/*
+ * Frames move: soft-offlining and move_pages give merged pages other page frame
+ * numbers while they stay KSM pages with the right content, all mappers follow,
+ * the counters stay, and a write after the move still copies.
+ *
+ * Without the hook on rmap_walk_ksm() no frame ever moves; without the re-key on
+ * folio_migrate_ksm() the mappers keep migration entries and die.
+ */
+#include "lib.h"
+#include "lib_move.h"
+
+#include <sys/syscall.h>
+
+#ifndef MADV_SOFT_OFFLINE
+#define MADV_SOFT_OFFLINE 101
+#endif
+#define MOVE_ALL 4 /* MPOL_MF_MOVE_ALL */
+
+#define N 64
+
+static long w_soft_offline(long at, long n, long b, long c)
+{
+	long i;
+
+	(void)b, (void)c;
+	for (i = 0; i < n; i++)
+		if (madvise((u8 *)at + i * PAGE, PAGE, MADV_SOFT_OFFLINE))
+			return -errno;
+	return 0;
+}
+
+static void by_soft_offline(void)
+{
+	u64 *old;
+	long err;
+
+	merge(N);
+	sysfs_set("run", "0");
+	old = pfns();
+	err = worker_call(&w[1], w_soft_offline, p[1], N);
+	if (err == -EINVAL || err == -EOPNOTSUPP)
+		skip("no soft-offlining here");
+	CHECK_EQ(err, 0);
+	CHECK_EQ(moved_since(old), N);
+	after_the_move();
+}
+
+static long move_to(pid_t pid, u8 *at, size_t n, int node)
+{
+	size_t i, moved = 0;
+
+	for (i = 0; i < n; i++) {
+		void *page = at + i * PAGE;
+		int status = -1;
+
+		if (syscall(SYS_move_pages, pid, 1UL, &page, &node, &status,
+			    MOVE_ALL) < 0)
+			return -errno;
+		moved += status == node;
+	}
+	return moved;
+}
+
+static void by_move_pages(void)
+{
+	size_t moved = 0;
+	int node;
+	u64 *old;
+
+	if (access("/sys/devices/system/node/node1", F_OK))
+		skip("one NUMA node");
+	merge(N);
+	sysfs_set("run", "0");
+	old = pfns();
+	for (node = 0; node < 2; node++) {
+		CHECK_EQ(move_to(w[0].pid, p[0], N, node), N);
+		moved = moved_since(old) > moved ? moved_since(old) : moved;
+		whole(OLD, OLD);
+	}
+	note("%zu of %d frames moved", moved, N);
+	CHECK_EQ(moved, N);
+	after_the_move();
+}
+
+/* To and fro a hundred times, with a child that no scan has seen. */
+static void many_moves_and_a_child(void)
+{
+	struct worker child;
+	u8 *mine;
+	int i;
+
+	if (access("/sys/devices/system/node/node1", F_OK))
+		skip("one NUMA node");
+	merge(N);
+	mine = map_filled(N, OLD, 0);
+	CHECK_SOON_EQ(count_same(getpid(), mine, w[0].pid, p[0], N), N, LONG);
+	sysfs_set("run", "0");
+	worker_start(&child);
+	for (i = 0; i < 20; i++) {
+		CHECK_EQ(move_to(w[0].pid, p[0], N, i % 2), N);
+		CHECK_EQ(count_same(child.pid, mine, w[0].pid, p[0], N), N);
+	}
+	CHECK_EQ(worker_bad(&child, mine, N, OLD, 0), 0);
+	worker_fill(&child, mine, N, NEW, 0);
+	CHECK_EQ(bad_pages(mine, N, OLD, 0), 0);
+	worker_exit(&child);
+	whole(OLD, OLD);
+}
+
+/* The scanner is at work at full speed while the frames move. */
+static void moves_while_scanning(void)
+{
+	int i;
+
+	if (access("/sys/devices/system/node/node1", F_OK))
+		skip("one NUMA node");
+	merge(N);
+	for (i = 0; i < 20; i++) {
+		CHECK_OP(move_to(w[0].pid, p[0], N, i % 2), >=, 0);
+		worker_fill(&w[i % PROCS], p[i % PROCS], N / 2, OLD, 0);
+		whole(OLD, OLD);
+	}
+	CHECK_SOON_EQ(count_same(w[0].pid, p[0], w[1].pid, p[1], N), N, LONG);
+	after_the_move();
+}
+
+static const struct test_case cases[] = {
+	{ "soft-offlining moves frames", by_soft_offline, 90 },
+	{ "move_pages moves frames", by_move_pages, 90 },
+	{ "moved many times, with a child", many_moves_and_a_child, 90 },
+	{ "moved while scanning", moves_while_scanning, 90 },
+};
+
+TEST_MAIN(0)

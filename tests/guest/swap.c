@@ -1,0 +1,340 @@
+// SPDX-License-Identifier: GPL-2.0
+/* vm: mem=512 swap=512 timeout=400 */
+/*
+ * Frames go to swap and come back right: by reclaim of a control group, under
+ * a hard limit, under pressure of the whole machine, by MADV_PAGEOUT and back by
+ * swapoff; one slot serves all mappers; nothing stays in swap at the end.
+ *
+ * Reclaim finds a frame's mappers through rmap_walk_ksm(). Without the module's
+ * hook there the pages never leave memory and the first cases wait in vain.
+ */
+#include "lib.h"
+
+#include <sys/swap.h>
+
+#define GROUP "swaptest"
+#define PROCS 3
+#define N 512
+#define OLD 150
+#define NEW 151
+
+static struct worker w[PROCS];
+static u8 *p[PROCS];
+
+static long long swap_used_kb(void)
+{
+	return meminfo_kb("SwapTotal") - meminfo_kb("SwapFree");
+}
+
+static long long used_before;
+
+static void merge(void)
+{
+	int i;
+
+	if (meminfo_kb("SwapTotal") <= 0)
+		FAIL("no swap: the harness has to give this test some");
+	cgroup_make(GROUP);
+	used_before = swap_used_kb();
+	marked_only();
+	for (i = 0; i < PROCS; i++) {
+		worker_start(&w[i]);
+		cgroup_enter(GROUP, w[i].pid);
+		p[i] = worker_map_filled(&w[i], N, OLD, 0);
+	}
+	for (i = 1; i < PROCS; i++)
+		CHECK_SOON_EQ(count_same(w[0].pid, p[0], w[i].pid, p[i], N), N,
+			      LONG);
+	CHECK_SOON_EQ(sysfs_num("pages_sharing"), (PROCS - 1) * N, LONG);
+}
+
+static size_t in_swap(void)
+{
+	size_t sum = 0;
+	int i;
+
+	for (i = 0; i < PROCS; i++)
+		if (w[i].pid)
+			sum += count_swapped(w[i].pid, p[i], N);
+	return sum;
+}
+
+/* Asks for more than there is, again and again: EAGAIN says it got less. */
+static void push_out(size_t enough)
+{
+	long long out = vmstat("pswpout");
+	int i;
+
+	for (i = 0; i < 60 && in_swap() < enough; i++) {
+		cgroup_try(GROUP, "memory.reclaim", "16M");
+		msleep(50);
+	}
+	note("%zu of %d mappings in swap, %lld pages written, %lld kB used",
+	     in_swap(), PROCS * N, vmstat("pswpout") - out,
+	     swap_used_kb() - used_before);
+}
+
+static void contents(const u64 *seed)
+{
+	int i;
+
+	for (i = 0; i < PROCS; i++)
+		CHECK_EQ(worker_bad(&w[i], p[i], N, seed[i], 0), 0);
+}
+
+static long swap_device(char *name, size_t size)
+{
+	char text[512], *line;
+
+	if (file_read("/proc/swaps", text, sizeof(text)) <= 0)
+		return -1;
+	line = strchr(text, '\n');
+	if (!line || !line[1])
+		return -1;
+	snprintf(name, size, "%s", line + 1);
+	name[strcspn(name, " \t")] = '\0';
+	return 0;
+}
+
+/* swapoff does not come to an end while a slot is counted that nobody has. */
+static void swap_off_and_on(void)
+{
+	char dev[128];
+
+	CHECK_EQ(swap_device(dev, sizeof(dev)), 0);
+	if (swapoff(dev))
+		FAIL("swapoff %s: %s", dev, strerror(errno));
+	CHECK_EQ(in_swap(), 0);
+	if (swapon(dev, 0))
+		FAIL("swapon %s: %s", dev, strerror(errno));
+}
+
+/* Everybody exits; no slot is left behind. */
+static void finish(void)
+{
+	int i;
+
+	for (i = 0; i < PROCS; i++)
+		worker_exit(&w[i]);
+	sysfs_set("run", "1");
+	note("swap in use after the last exit: %lld kB more than before",
+	     swap_used_kb() - used_before);
+	swap_off_and_on();
+	CHECK_SOON_EQ(sysfs_num("pages_shared"), 0, LONG);
+	cgroup_remove(GROUP);
+}
+
+static const u64 all_old[PROCS] = { OLD, OLD, OLD };
+
+static void out_and_back(void)
+{
+	long long used;
+
+	merge();
+	sysfs_set("run", "0");
+	push_out(PROCS * N);
+	used = swap_used_kb() - used_before;
+	CHECK_OP(in_swap(), >=, PROCS * N * 9 / 10);
+	/* one slot a frame, not one a mapping */
+	CHECK_OP(used, <=, (long long)(N * PAGE / 1024 + 1024));
+	contents(all_old);
+	CHECK_EQ(in_swap(), 0);
+	finish();
+}
+
+static void written_from_swap(void)
+{
+	static const u64 mixed[PROCS] = { NEW, OLD, NEW + 1 };
+
+	merge();
+	sysfs_set("run", "0");
+	push_out(PROCS * N);
+	CHECK_OP(in_swap(), >=, PROCS * N * 9 / 10);
+	worker_fill(&w[0], p[0], N, NEW, 0);
+	worker_fill(&w[2], p[2], N, NEW + 1, 0);
+	contents(mixed);
+	push_out(PROCS * N);
+	contents(mixed);
+	finish();
+}
+
+static void merged_again(void)
+{
+	int i;
+
+	merge();
+	push_out(PROCS * N / 2);
+	contents(all_old);
+	for (i = 1; i < PROCS; i++)
+		CHECK_SOON_EQ(count_same(w[0].pid, p[0], w[i].pid, p[i], N), N,
+			      LONG);
+	CHECK_SOON_EQ(sysfs_num("pages_shared"), N, LONG);
+	CHECK_SOON_EQ(sysfs_num("pages_sharing"), (PROCS - 1) * N, LONG);
+	contents(all_old);
+	finish();
+}
+
+/* Scanned at full speed all the while. */
+static void out_while_scanning(void)
+{
+	int i;
+
+	merge();
+	for (i = 0; i < 8; i++) {
+		cgroup_try(GROUP, "memory.reclaim", "8M");
+		if (i % 3 == 2)
+			contents(all_old);
+	}
+	contents(all_old);
+	finish();
+}
+
+static void child_of_swapped(void)
+{
+	struct worker child;
+
+	merge();
+	/* this process is a mapper too: it forks after the frame is out */
+	sysfs_set("run", "1");
+	cgroup_enter(GROUP, getpid());
+	u8 *mine = map_filled(N, OLD, 0);
+
+	CHECK_SOON_EQ(count_same(getpid(), mine, w[0].pid, p[0], N), N, LONG);
+	sysfs_set("run", "0");
+	worker_start(&child);
+	push_out(PROCS * N);
+	CHECK_OP(count_swapped(getpid(), mine, N), >=, N / 2);
+	CHECK_OP(count_swapped(child.pid, mine, N), >=, N / 2);
+	worker_fill(&child, mine, N, NEW, 0);
+	CHECK_EQ(bad_pages(mine, N, OLD, 0), 0);
+	CHECK_EQ(worker_bad(&child, mine, N, NEW, 0), 0);
+	worker_exit(&child);
+	contents(all_old);
+	munmap(mine, N * PAGE);
+	file_write("/sys/fs/cgroup/cgroup.procs", "0");
+	finish();
+}
+
+static void by_swapoff(void)
+{
+	merge();
+	sysfs_set("run", "0");
+	push_out(PROCS * N);
+	CHECK_OP(in_swap(), >=, PROCS * N * 9 / 10);
+	swap_off_and_on();
+	contents(all_old);
+	finish();
+}
+
+static void unmerge_swapped(void)
+{
+	int i;
+
+	merge();
+	push_out(PROCS * N / 2);
+	unmerge_all();
+	CHECK_EQ(sysfs_num("pages_shared"), 0);
+	CHECK_EQ(sysfs_num("pages_sharing"), 0);
+	contents(all_old);
+	for (i = 1; i < PROCS; i++)
+		CHECK_EQ(count_same(w[0].pid, p[0], w[i].pid, p[i], N), 0);
+	finish();
+}
+
+/* A frame with a single mapper; shared pages MADV_PAGEOUT leaves alone. */
+static void by_pageout(void)
+{
+	static const u64 old_last[PROCS] = { NEW, NEW + 1, OLD };
+
+	merge();
+	sysfs_set("run", "0");
+	worker_fill(&w[0], p[0], N, NEW, 0);
+	worker_fill(&w[1], p[1], N, NEW + 1, 0);
+	CHECK_EQ(count_merged(w[2].pid, p[2], N), N);
+	CHECK_EQ(worker_call(&w[2], w_madvise, p[2], N, MADV_PAGEOUT), 0);
+	CHECK_SOON(count_swapped(w[2].pid, p[2], N) >= N / 2, 10);
+	contents(old_last);
+	finish();
+}
+
+/* Less room than the contents need: they are always partly out. */
+static void under_a_limit(void)
+{
+	u64 seed[PROCS] = { OLD, OLD, OLD };
+	int i, k;
+
+	merge();
+	cgroup_set(GROUP, "memory.max", "4M");
+	for (i = 0; i < 6; i++) {
+		contents(seed);
+		k = i % PROCS;
+		seed[k] = NEW + 10 + i / 2;
+		worker_fill(&w[k], p[k], N, seed[k], 0);
+	}
+	contents(seed);
+	finish();
+}
+
+static long w_ballast(long pages, long b, long c, long d)
+{
+	u64 *p = map_pages(pages);
+	long i, j, bad = 0;
+
+	(void)b, (void)c, (void)d;
+	for (i = 0; i < pages; i++)
+		p[i * (PAGE / 8)] = i + 1;
+	for (j = 0; j < pages; j += 97)
+		bad += p[j * (PAGE / 8)] != (u64)j + 1;
+	return bad;
+}
+
+/* A ballast larger than what is free pushes everybody out, no control group. */
+static void whole_machine(void)
+{
+	size_t ballast_pages =
+		meminfo_kb("MemAvailable") / 4 + 96 * MIB / PAGE;
+	struct worker ballast;
+	size_t out;
+
+	merge();
+	sysfs_set("run", "0");
+	worker_start(&ballast);
+	CHECK_EQ(worker_call(&ballast, w_ballast, ballast_pages), 0);
+	out = in_swap();
+	note("ballast of %zu MiB: %zu of %d mappings in swap",
+	     ballast_pages * PAGE / MIB, out, PROCS * N);
+	CHECK_OP(out, >=, PROCS * N / 4);
+	contents(all_old);
+	worker_exit(&ballast);
+	contents(all_old);
+	finish();
+}
+
+/* Frames are charged to a group of a mapper. */
+static void charged(void)
+{
+	size_t i, right = 0;
+
+	merge();
+	for (i = 0; i < N; i++)
+		right += kpagecgroup(pfn_of(w[0].pid, p[0] + i * PAGE)) ==
+			 cgroup_inode(GROUP);
+	CHECK_EQ(right, N);
+	finish();
+}
+
+static const struct test_case cases[] = {
+	{ "out by reclaim and back", out_and_back, 120 },
+	{ "written while in swap", written_from_swap, 120 },
+	{ "merged again when back", merged_again, 120 },
+	{ "out while scanning at full speed", out_while_scanning, 120 },
+	{ "a forked child's mappings go out too", child_of_swapped, 120 },
+	{ "back by swapoff", by_swapoff, 120 },
+	{ "run=2 while in swap", unmerge_swapped, 120 },
+	{ "MADV_PAGEOUT by the last mapper", by_pageout, 120 },
+	{ "under a hard limit", under_a_limit, 150 },
+	{ "frames are charged to a mapper's group", charged, 90 },
+	{ "pressure of the whole machine", whole_machine, 200 },
+};
+
+TEST_MAIN(0)
