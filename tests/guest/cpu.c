@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: GPL-2.0
+/* vm: timeout=240 */
+/*
+ * The scanner uses no more CPU than max_cpu_percentage and the governor allow,
+ * with work enough to use more; with run=0 it uses none; its threads show by
+ * name.
+ *
+ * Without pacing the 5% case measures what the 95% case does.
+ */
+#include "lib.h"
+
+#define SEED 260
+#define SECS 10
+
+/* Rewrites memory all the time, so that there is always something to look at. */
+static long w_churn(long pages, long b, long c, long d)
+{
+	u64 *p = map_pages(pages), gen = 0;
+	long i;
+
+	(void)b, (void)c, (void)d;
+	for (;;) {
+		gen++;
+		for (i = 0; i < pages; i++) {
+			p[i * 512] = gen * pages + i;
+			p[i * 512 + 511] = gen ^ i << 32;
+		}
+		msleep(50);
+	}
+	return 0;
+}
+
+/* Percent of one CPU that the module's threads used over @secs. */
+static double used(int secs)
+{
+	double start = now();
+	int threads;
+	long long ns = thread_cpu_ns("uksm", &threads);
+
+	CHECK_OP(threads, >=, 1);
+	msleep(secs * 1000);
+	ns = thread_cpu_ns("uksm", &threads) - ns;
+	return ns / 1e7 / (now() - start);
+}
+
+static void churn(void)
+{
+	struct worker w;
+
+	if (on_ksmd())
+		skip("ksmd has no limit");
+	worker_start(&w);
+	worker_send(&w, w_churn, 64 * MIB / PAGE, 0, 0, 0);
+	settle(1);
+}
+
+static double at_percentage(int percent)
+{
+	double got;
+
+	sysfs_set_num("max_cpu_percentage", percent);
+	msleep(1000);
+	got = used(SECS);
+	note("max_cpu_percentage=%d: used %.1f%%", percent, got);
+	return got;
+}
+
+static void percentages(void)
+{
+	double high, mid, low;
+
+	churn();
+	sysfs_set("sleep_millisecs", "20");
+	high = at_percentage(90);
+	mid = at_percentage(30);
+	low = at_percentage(5);
+	if (mid > 30 * 1.3 || low > 5 * 1.5 + 1)
+		FAIL("over the limit: %.1f%% of 30, %.1f%% of 5", mid, low);
+	if (high < 1.5 * mid || mid < 2 * low)
+		FAIL("the limit makes no difference: %.1f, %.1f, %.1f", high,
+		     mid, low);
+}
+
+static void one_percent(void)
+{
+	double got;
+
+	churn();
+	got = at_percentage(1);
+	if (got > 3)
+		FAIL("%.1f%% of 1", got);
+}
+
+static void governors(void)
+{
+	static const struct {
+		const char *name;
+		double most;
+	} g[] = { { "medium", 50 }, { "low", 20 }, { "quiet", 1 } };
+	size_t i;
+
+	churn();
+	for (i = 0; i < ARRAY_SIZE(g); i++) {
+		double got;
+
+		sysfs_set("cpu_governor", g[i].name);
+		msleep(1000);
+		got = used(SECS / 2);
+		note("cpu_governor=%s: used %.1f%%", g[i].name, got);
+		if (got > g[i].most * 1.3 + 2)
+			FAIL("%s: %.1f%% of %.0f", g[i].name, got, g[i].most);
+	}
+}
+
+static void stopped(void)
+{
+	double got;
+
+	churn();
+	sysfs_set("run", "0");
+	msleep(1000);
+	got = used(5);
+	note("run=0: used %.2f%%", got);
+	if (got > 0.5)
+		FAIL("%.2f%% while stopped", got);
+}
+
+/* With nothing new to see a round costs little, however fast it may go. */
+static void idle(void)
+{
+	void *p, *q;
+	double got;
+
+	if (on_ksmd())
+		skip("ksmd has no limit");
+	sysfs_set("cpu_governor", "medium");
+	sysfs_set("sleep_millisecs", "20");
+	p = map_filled(2048, SEED, 0);
+	q = map_filled(2048, SEED, 0);
+	CHECK_SOON_EQ(count_same(getpid(), p, getpid(), q, 2048), 2048, LONG);
+	settle(3);
+	got = used(5);
+	note("16 MiB, all merged, nothing changes: used %.1f%%", got);
+	if (got > 50 * 1.3)
+		FAIL("%.1f%%", got);
+}
+
+static const struct test_case cases[] = {
+	{ "max_cpu_percentage is kept", percentages, 120 },
+	{ "one percent", one_percent, 60 },
+	{ "governors", governors, 90 },
+	{ "run=0 uses none", stopped, 60 },
+	{ "nothing to do", idle, 90 },
+};
+
+TEST_MAIN(0)
