@@ -58,6 +58,8 @@ void fail(const char *file, int line, const char *fmt, ...)
 	va_end(ap);
 	note("%s:%d: %s", strrchr(file, '/') ? strrchr(file, '/') + 1 : file,
 	     line, text);
+	if (sysfs_has("run"))
+		counters_print("then");
 	_exit(EXIT_FAIL);
 }
 
@@ -177,8 +179,6 @@ int test_run(int argc, char **argv, const struct test_case *cases, size_t n,
 			printf("ok %zu %s # SKIP\n", i + 1, cases[i].name);
 		} else if (code) {
 			failed++;
-			if (!(flags & TEST_NOLOAD))
-				counters_print("when it failed");
 			printf("not ok %zu %s\n", i + 1, cases[i].name);
 		} else {
 			printf("ok %zu %s\n", i + 1, cases[i].name);
