@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * compat.h - all that differs between the kernels uksm builds for
+ *
+ * Kbuild looks into the headers of the target and defines UKSM_HAVE_*. The
+ * rest of the project calls what is here and never asks for a version.
+ */
+#ifndef UKSM_COMPAT_H
+#define UKSM_COMPAT_H
+
+#include <linux/anon_inodes.h>
+#include <linux/highmem.h>
+#include <linux/kprobes.h>
+#include <linux/ksm.h>
+#include <linux/memcontrol.h>
+#include <linux/mm.h>
+#include <linux/mman.h>
+#include <linux/mmu_notifier.h>
+#include <linux/pagemap.h>
+#include <linux/percpu_counter.h>
+#include <linux/pgtable.h>
+#include <linux/rmap.h>
+#include <linux/sched/mm.h>
+#include <linux/swap.h>
+#include <linux/userfaultfd_k.h>
+#include <linux/version.h>
+
+#include <asm/tlbflush.h>
+
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 1, 0)
+#error "uksm needs Linux 6.1 or newer"
+#endif
+#ifndef CONFIG_KSM
+#error "uksm needs CONFIG_KSM: without it the kernel does not know merged pages"
+#endif
+#ifndef CONFIG_KPROBES
+#error "uksm needs CONFIG_KPROBES"
+#endif
+#ifndef CONFIG_KALLSYMS_ALL
+#error "uksm needs CONFIG_KALLSYMS_ALL"
+#endif
+#ifndef CONFIG_MMU_NOTIFIER
+#error "uksm needs CONFIG_MMU_NOTIFIER"
+#endif
+#ifndef CONFIG_HAVE_STATIC_CALL
+#error "uksm needs CONFIG_HAVE_STATIC_CALL: direct calls of what is bound"
+#endif
+#ifndef CONFIG_64BIT
+#error "uksm needs a 64-bit kernel"
+#endif
+
+/* Not shown to modules by asm/tlbflush.h; Kbuild has compared the two. */
+#ifdef UKSM_HAVE_FLUSH_RANGE
+extern void flush_tlb_mm_range(struct mm_struct *mm, unsigned long start,
+			       unsigned long end, unsigned int stride_shift,
+			       bool freed_tables);
+#else
+#error "uksm does not know this kernel's flush_tlb_mm_range()"
+#endif
+
+/* 6.16 renamed the flag with the rest of the mapping flags. */
+#ifdef FOLIO_MAPPING_KSM
+#define UKSM_MAPPING_KSM FOLIO_MAPPING_KSM
+#else
+#define UKSM_MAPPING_KSM PAGE_MAPPING_KSM
+#endif
+
+/* ---- page tables ------------------------------------------------------ */
+
+/* Before 6.5 (dab6e717429e) a pmd was read with pmd_read_atomic(). */
+static inline pmd_t uksm_pmd_read(pmd_t *pmd)
+{
+#ifdef pmd_read_atomic
+	return pmd_read_atomic(pmd);
+#else
+	return READ_ONCE(*pmd);
+#endif
+}
+
+static inline bool uksm_pte_is_uffd(pte_t pte)
+{
+#ifdef UKSM_HAVE_PTE_UFFD
+	return pte_uffd(pte);
+#else
+	return pte_uffd_wp(pte);
+#endif
+}
+
+/*
+ * Shadow stacks (6.6), droppable memory (6.11): written by other means than
+ * ordinary stores, or thrown away by the kernel at will.
+ */
+#ifndef VM_SHADOW_STACK
+#define VM_SHADOW_STACK VM_NONE
+#endif
+#ifndef VM_DROPPABLE
+#define VM_DROPPABLE VM_NONE
+#endif
+
+/* ---- mmu notifiers ---------------------------------------------------- */
+
+static inline void uksm_notifier_range_init(struct mmu_notifier_range *range,
+					    struct vm_area_struct *vma,
+					    unsigned long start,
+					    unsigned long end)
+{
+#ifdef UKSM_HAVE_NOTIFIER_VMA
+	mmu_notifier_range_init(range, MMU_NOTIFY_CLEAR, 0, vma, vma->vm_mm,
+				start, end);
+#else
+	mmu_notifier_range_init(range, MMU_NOTIFY_CLEAR, 0, vma->vm_mm, start,
+				end);
+#endif
+}
+
+/* ---- counters --------------------------------------------------------- */
+
+/*
+ * The kernel's own helpers end in mm_trace_rss_stat(), which is not exported.
+ * All that is lost is a trace event.
+ */
+static inline void uksm_mm_dec_anon(struct mm_struct *mm)
+{
+#ifdef UKSM_HAVE_PERCPU_RSS
+	percpu_counter_dec(&mm->rss_stat[MM_ANONPAGES]);
+#else
+	atomic_long_dec(&mm->rss_stat.count[MM_ANONPAGES]);
+#endif
+}
+
+static inline unsigned long uksm_mm_anon_pages(struct mm_struct *mm)
+{
+#ifdef UKSM_HAVE_PERCPU_RSS
+	return percpu_counter_sum_positive(&mm->rss_stat[MM_ANONPAGES]);
+#else
+	return get_mm_counter(mm, MM_ANONPAGES);
+#endif
+}
+
+/* Mappings of a small folio; folio_mapcount() is not exported in 6.1. */
+static inline int uksm_folio_mapcount(struct folio *folio)
+{
+	return atomic_read(&folio->_mapcount) + 1;
+}
+
+/* ---- anon_vma --------------------------------------------------------- */
+
+/* In mm/internal.h since 7.x, in rmap.h before; the struct stays in rmap.h. */
+#ifndef UKSM_HAVE_PUT_ANON_VMA
+void __put_anon_vma(struct anon_vma *anon_vma);
+#endif
+
+static inline bool uksm_anon_vma_trylock(struct anon_vma *anon_vma)
+{
+	return down_read_trylock(&anon_vma->root->rwsem);
+}
+
+static inline void uksm_anon_vma_lock(struct anon_vma *anon_vma)
+{
+	down_read(&anon_vma->root->rwsem);
+}
+
+static inline void uksm_anon_vma_unlock(struct anon_vma *anon_vma)
+{
+	up_read(&anon_vma->root->rwsem);
+}
+
+static inline void uksm_anon_vma_get(struct anon_vma *anon_vma)
+{
+	atomic_inc(&anon_vma->refcount);
+}
+
+/* The index under which an anonymous page of @vma is found in its anon_vma. */
+static inline pgoff_t uksm_vma_anon_start(struct vm_area_struct *vma)
+{
+#ifdef UKSM_HAVE_ANON_PGOFF
+	return vma_start_anon_pgoff(vma);
+#else
+	return vma->vm_pgoff;
+#endif
+}
+
+#endif /* UKSM_COMPAT_H */

@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * ksyms.h - what uksm uses of the kernel and the kernel does not export
+ *
+ * A function is a static call with the prototype of the kernel's own header:
+ * a changed signature is a compile error, and the call is a direct one, so
+ * that indirect branch tracking has nothing to object to. A datum is a typed
+ * pointer. Both are bound by uksm_ksyms_init(), all or none.
+ */
+#ifndef UKSM_KSYMS_H
+#define UKSM_KSYMS_H
+
+#include <linux/static_call.h>
+
+#include <uksm/compat.h>
+
+#ifdef UKSM_HAVE_FOLIO_RMAP
+#define UKSM_KSYMS_RMAP(F)                         \
+	F(folio_add_anon_rmap_ptes, "map a frame") \
+	F(folio_remove_rmap_ptes, "unmap the page it replaces")
+#else
+#define UKSM_KSYMS_RMAP(F)                   \
+	F(page_add_anon_rmap, "map a frame") \
+	F(page_remove_rmap, "unmap the page it replaces")
+#endif
+
+#ifdef UKSM_HAVE_ANON_RMAP_TREE
+#define UKSM_KSYMS_TREE(F)                                          \
+	F(anon_rmap_tree_iter_first, "find the mappers of a frame") \
+	F(anon_rmap_tree_iter_next, "find the mappers of a frame")
+#else
+#define UKSM_KSYMS_TREE(F)                                                  \
+	F(anon_vma_interval_tree_iter_first, "find the mappers of a frame") \
+	F(anon_vma_interval_tree_iter_next, "find the mappers of a frame")
+#endif
+
+#if defined(UKSM_HAVE_PTE_MAP_LOCK_FN)
+#define UKSM_KSYMS_PTE(F) F(__pte_offset_map_lock, "read page tables")
+#elif !defined(UKSM_HAVE_PTE_MAP_LOCK_MACRO)
+#define UKSM_KSYMS_PTE(F) F(pte_offset_map_lock, "read page tables")
+#else
+#define UKSM_KSYMS_PTE(F)
+#endif
+
+#ifdef CONFIG_MEMCG
+#define UKSM_KSYMS_MEMCG(F) \
+	F(__mem_cgroup_charge, "charge a frame to its group")
+#else
+#define UKSM_KSYMS_MEMCG(F)
+#endif
+
+/* Every function: F(name, what it is for). All are required. */
+#define UKSM_KSYM_FUNCTIONS(F)                                          \
+	F(rmap_walk_ksm, "let the kernel find mappers")                 \
+	F(folio_migrate_ksm, "follow a frame that moves")               \
+	F(flush_tlb_mm_range, "flush after a change")                   \
+	F(__mmu_notifier_invalidate_range_start, "tell KVM and IOMMUs") \
+	F(__mmu_notifier_invalidate_range_end, "tell KVM and IOMMUs")   \
+	F(folio_free_swap, "free the slot of a merged page")            \
+	F(lru_add_drain_all, "see fresh pages")                         \
+	F(__put_anon_vma, "forget a mapper")                            \
+	UKSM_KSYMS_RMAP(F)                                              \
+	UKSM_KSYMS_TREE(F)                                              \
+	UKSM_KSYMS_PTE(F)                                               \
+	UKSM_KSYMS_MEMCG(F)
+
+/* Every datum: D(name, type, what it is for). All are required. */
+#define UKSM_KSYM_DATA(D)                                          \
+	D(mm_kobj, struct kobject *, "create /sys/kernel/mm/uksm") \
+	D(ksm_run, unsigned long, "see whether ksmd runs")
+
+#define UKSM_KSYM_DECLARE(fn, why) DECLARE_STATIC_CALL(uksm_##fn, fn);
+UKSM_KSYM_FUNCTIONS(UKSM_KSYM_DECLARE)
+#undef UKSM_KSYM_DECLARE
+
+#define UKSM_KSYM_DECLARE(sym, type, why) extern type *uksm_ksym_##sym;
+UKSM_KSYM_DATA(UKSM_KSYM_DECLARE)
+#undef UKSM_KSYM_DECLARE
+
+/* uksm_kcall(fn)(...) calls the kernel's fn; uksm_kdata(sym) is its lvalue. */
+#define uksm_kcall(fn) static_call(uksm_##fn)
+#define uksm_kdata(sym) (*uksm_ksym_##sym)
+
+int uksm_ksyms_init(void);
+
+/* ---- the bound functions under one name each -------------------------- */
+
+static inline void uksm_notifier_start(struct mmu_notifier_range *range)
+{
+	might_sleep();
+	if (!mm_has_notifiers(range->mm))
+		return;
+	range->flags |= MMU_NOTIFIER_RANGE_BLOCKABLE;
+	uksm_kcall(__mmu_notifier_invalidate_range_start)(range);
+}
+
+static inline void uksm_notifier_end(struct mmu_notifier_range *range)
+{
+	if (!mm_has_notifiers(range->mm))
+		return;
+#ifdef UKSM_HAVE_NOTIFIER_ONLY_END
+	uksm_kcall(__mmu_notifier_invalidate_range_end)(range, false);
+#else
+	uksm_kcall(__mmu_notifier_invalidate_range_end)(range);
+#endif
+}
+
+/* Map and lock a page table; NULL if it went away. Unlock: pte_unmap_unlock. */
+static inline pte_t *uksm_pte_map_lock(struct mm_struct *mm, pmd_t *pmd,
+				       unsigned long addr, spinlock_t **ptl)
+{
+#if defined(UKSM_HAVE_PTE_MAP_LOCK_FN)
+	return uksm_kcall(__pte_offset_map_lock)(mm, pmd, addr, ptl);
+#elif defined(UKSM_HAVE_PTE_MAP_LOCK_MACRO)
+	return pte_offset_map_lock(mm, pmd, addr, ptl);
+#else
+	return uksm_kcall(pte_offset_map_lock)(mm, pmd, addr, ptl);
+#endif
+}
+
+/* Map @folio, one of uksm's frames, at @addr. PTE lock and folio lock held. */
+static inline void uksm_rmap_add(struct folio *folio,
+				 struct vm_area_struct *vma, unsigned long addr)
+{
+#ifdef UKSM_HAVE_FOLIO_RMAP
+	uksm_kcall(folio_add_anon_rmap_ptes)(folio, &folio->page, 1, vma, addr,
+					     RMAP_NONE);
+#else
+	uksm_kcall(page_add_anon_rmap)(&folio->page, vma, addr, RMAP_NONE);
+#endif
+}
+
+/* Take away one mapping of the small @folio. PTE lock held. */
+static inline void uksm_rmap_remove(struct folio *folio,
+				    struct vm_area_struct *vma)
+{
+#ifdef UKSM_HAVE_FOLIO_RMAP
+	uksm_kcall(folio_remove_rmap_ptes)(folio, &folio->page, 1, vma);
+#else
+	uksm_kcall(page_remove_rmap)(&folio->page, vma, false);
+#endif
+}
+
+/*
+ * Take the exclusive mark off a page whose PTE is cleared and flushed.
+ * Non-zero if the page may be pinned: it then keeps the mark.
+ */
+static inline int uksm_rmap_try_share(struct folio *folio)
+{
+#ifdef UKSM_HAVE_FOLIO_RMAP
+	return folio_try_share_anon_rmap_pte(folio, &folio->page);
+#else
+	return page_try_share_anon_rmap(&folio->page);
+#endif
+}
+
+static inline struct anon_vma_chain *
+uksm_anon_vma_first(struct anon_vma *anon_vma, pgoff_t pgoff)
+{
+#ifdef UKSM_HAVE_ANON_RMAP_TREE
+	return uksm_kcall(anon_rmap_tree_iter_first)(anon_vma, pgoff, pgoff);
+#else
+	return uksm_kcall(anon_vma_interval_tree_iter_first)(&anon_vma->rb_root,
+							     pgoff, pgoff);
+#endif
+}
+
+static inline struct anon_vma_chain *
+uksm_anon_vma_next(struct anon_vma_chain *avc, pgoff_t pgoff)
+{
+#ifdef UKSM_HAVE_ANON_RMAP_TREE
+	return uksm_kcall(anon_rmap_tree_iter_next)(avc, pgoff, pgoff);
+#else
+	return uksm_kcall(anon_vma_interval_tree_iter_next)(avc, pgoff, pgoff);
+#endif
+}
+
+static inline void uksm_anon_vma_put(struct anon_vma *anon_vma)
+{
+	if (atomic_dec_and_test(&anon_vma->refcount))
+		uksm_kcall(__put_anon_vma)(anon_vma);
+}
+
+/* Charge a new frame to @mm's group; never OOM-kills for it. */
+static inline int uksm_charge(struct folio *folio, struct mm_struct *mm,
+			      gfp_t gfp)
+{
+#ifdef CONFIG_MEMCG
+	if (!mem_cgroup_disabled())
+		return uksm_kcall(__mem_cgroup_charge)(folio, mm, gfp);
+#endif
+	return 0;
+}
+
+static inline void uksm_flush_range(struct mm_struct *mm, unsigned long start,
+				    unsigned long end)
+{
+	uksm_kcall(flush_tlb_mm_range)(mm, start, end, PAGE_SHIFT, false);
+}
+
+#endif /* UKSM_KSYMS_H */

@@ -1,0 +1,427 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * merge.c - from "this page looks like that frame" to sharing it
+ *
+ * The order of the steps is what keeps every byte right. For all the requests
+ * of a batch (one area, one region) together:
+ *
+ *	lock	try the lock of each page; anonymous, small, not merged, not
+ *		poisoned, not lazily freed, or it is dropped
+ *	protect	clear the PTEs, flush once, then look at each page: a reference
+ *		that is not accounted for is a pin (O_DIRECT, vmsplice, GUP),
+ *		and the PTE goes back as it was. The exclusive mark comes off,
+ *		the PTE is set again, read-only and clean. Whoever writes from
+ *		here on gets a copy
+ *	compare	every byte, with no page table lock held
+ *	map	where the PTE is still the same: clear, flush once, map the frame
+ *	release	only now, after the flush, are the old pages put
+ *
+ * mirrors write_protect_page() and replace_page() of mm/ksm.c.
+ *
+ * Locks: uksm_mutex, mmap_lock (read); folio locks by trylock only, those of
+ * pages before those of frames; the PTE lock inside. The secondary MMUs are
+ * told around both changes of the page table.
+ */
+#include "frame.h"
+#include "merge.h"
+#include "rmap.h"
+#include "walk.h"
+
+/* Runs over the requests that have come as far as @st. */
+#define uksm_for_each_req(req, batch, st)                              \
+	for ((req) = (batch)->req; (req) < (batch)->req + (batch)->nr; \
+	     (req)++)                                                  \
+		if ((req)->state != (st)) {                            \
+		} else
+
+/* Lock what can be locked. */
+static bool uksm_merge_lock(struct uksm_batch *batch)
+{
+	struct uksm_req *req;
+	bool any = false;
+
+	uksm_for_each_req(req, batch, UKSM_REQ_WAITING)
+	{
+		struct folio *folio = req->folio;
+
+		if (!folio_trylock(folio)) {
+			req->state = UKSM_REQ_BUSY;
+			continue;
+		}
+		if (!folio_test_anon(folio) || folio_test_ksm(folio) ||
+		    folio_test_large(folio) || folio_test_hwpoison(folio) ||
+		    !folio_test_swapbacked(folio)) {
+			folio_unlock(folio);
+			req->state = UKSM_REQ_DROPPED;
+			continue;
+		}
+		if (req->frame)
+			req->item = uksm_rmap_item_alloc();
+		if (req->frame && !req->item) {
+			folio_unlock(folio);
+			req->state = UKSM_REQ_BUSY;
+			continue;
+		}
+		req->state = UKSM_REQ_LOCKED;
+		any = true;
+	}
+	return any;
+}
+
+static void uksm_req_drop(struct uksm_req *req, enum uksm_req_state state)
+{
+	folio_unlock(req->folio);
+	req->state = state;
+}
+
+/**
+ * struct uksm_change - a change of the page table for a batch
+ * @vma: the area
+ * @range: what the secondary MMUs are told
+ * @start: first address
+ * @ptep: the PTE of @start, mapped and locked
+ * @ptl: its lock
+ */
+struct uksm_change {
+	struct vm_area_struct *vma;
+	struct mmu_notifier_range range;
+	unsigned long start;
+	pte_t *ptep;
+	spinlock_t *ptl;
+};
+
+/* Begin a change of the requests in @state. Return: false if there is none. */
+static bool uksm_change_begin(struct uksm_change *c, struct vm_area_struct *vma,
+			      struct uksm_batch *batch,
+			      enum uksm_req_state state)
+{
+	unsigned long start = ULONG_MAX, end = 0;
+	struct uksm_req *req;
+	pmd_t *pmd;
+
+	uksm_for_each_req(req, batch, state)
+	{
+		start = min(start, req->addr);
+		end = max(end, req->addr + PAGE_SIZE);
+	}
+	if (!end)
+		return false;
+	c->vma = vma;
+	c->start = start;
+	uksm_notifier_range_init(&c->range, vma, start, end);
+#ifndef UKSM_MUTANT_NOTIFIER
+	uksm_notifier_start(&c->range);
+#endif
+	pmd = uksm_walk_pmd(vma->vm_mm, start);
+	c->ptep = pmd ? uksm_pte_map_lock(vma->vm_mm, pmd, start, &c->ptl) :
+			NULL;
+	if (c->ptep)
+		return true;
+#ifndef UKSM_MUTANT_NOTIFIER
+	uksm_notifier_end(&c->range);
+#endif
+	return false;
+}
+
+static void uksm_change_end(struct uksm_change *c)
+{
+	pte_unmap_unlock(c->ptep, c->ptl);
+#ifndef UKSM_MUTANT_NOTIFIER
+	uksm_notifier_end(&c->range);
+#endif
+}
+
+static pte_t *uksm_change_pte(struct uksm_change *c, struct uksm_req *req)
+{
+	return c->ptep + ((req->addr - c->start) >> PAGE_SHIFT);
+}
+
+static void uksm_change_flush(struct uksm_change *c)
+{
+	uksm_flush_range(c->vma->vm_mm, c->range.start, c->range.end);
+}
+
+/*
+ * May the page, whose PTE is cleared and flushed, be shared? No reference but
+ * those of its mappings, the swap cache and ours; and no pin that the exclusive
+ * mark stands for. On success the mark is off.
+ */
+static bool uksm_folio_try_share(struct folio *folio)
+{
+#ifndef UKSM_MUTANT_REFS
+	if (uksm_folio_mapcount(folio) + 1 + folio_test_swapcache(folio) !=
+	    folio_ref_count(folio))
+		return false;
+#endif
+#ifndef UKSM_MUTANT_EXCLUSIVE
+	if (PageAnonExclusive(&folio->page) && uksm_rmap_try_share(folio))
+		return false;
+#endif
+	return true;
+}
+
+/* Make the pages read-only, if nobody else has them in use. */
+static void uksm_merge_protect(struct vm_area_struct *vma,
+			       struct uksm_batch *batch)
+{
+	struct mm_struct *mm = vma->vm_mm;
+	struct uksm_change c;
+	struct uksm_req *req;
+
+	if (!uksm_change_begin(&c, vma, batch, UKSM_REQ_LOCKED))
+		return;
+	uksm_for_each_req(req, batch, UKSM_REQ_LOCKED)
+	{
+		pte_t pte = ptep_get(uksm_change_pte(&c, req));
+
+		if (!pte_present(pte) || pte_special(pte) ||
+		    pte_pfn(pte) != folio_pfn(req->folio) ||
+		    uksm_pte_is_uffd(pte)) {
+			uksm_req_drop(req, UKSM_REQ_DROPPED);
+			continue;
+		}
+		req->pte = ptep_get_and_clear(mm, req->addr,
+					      uksm_change_pte(&c, req));
+		req->state = UKSM_REQ_CLEARED;
+	}
+	uksm_change_flush(&c);
+	uksm_for_each_req(req, batch, UKSM_REQ_CLEARED)
+	{
+		pte_t *ptep = uksm_change_pte(&c, req);
+
+		if (!uksm_folio_try_share(req->folio)) {
+			set_pte_at(mm, req->addr, ptep, req->pte);
+			uksm_req_drop(req, UKSM_REQ_BUSY);
+			continue;
+		}
+		if (pte_dirty(req->pte))
+			folio_mark_dirty(req->folio);
+		req->pte = pte_wrprotect(pte_mkclean(req->pte));
+		set_pte_at(mm, req->addr, ptep, req->pte);
+		req->state = UKSM_REQ_PROTECTED;
+	}
+	uksm_change_end(&c);
+}
+
+/* Have the frame's folio locked by this batch. */
+static enum uksm_req_state uksm_req_lock_frame(struct uksm_req *req,
+					       struct uksm_batch *batch)
+{
+	struct uksm_frame *frame = req->frame;
+
+	if (frame->batch == batch)
+		return UKSM_REQ_READY;
+	if (!folio_trylock(req->kfolio))
+		return UKSM_REQ_BUSY;
+	if (!uksm_frame_holds(frame, req->kfolio) ||
+	    folio_test_hwpoison(req->kfolio)) {
+		folio_unlock(req->kfolio);
+		return UKSM_REQ_BUSY;
+	}
+	frame->batch = batch;
+	req->locked = true;
+	return UKSM_REQ_READY;
+}
+
+static bool uksm_pages_equal(struct page *a, struct page *b)
+{
+	const void *pa = kmap_local_page(a);
+	const void *pb = kmap_local_page(b);
+	bool equal = !memcmp(pa, pb, PAGE_SIZE);
+
+#ifdef UKSM_MUTANT_COMPARE
+	equal = true;
+#endif
+	kunmap_local((void *)pb);
+	kunmap_local((void *)pa);
+	return equal;
+}
+
+static bool uksm_page_is_zero(struct page *page)
+{
+	const void *p = kmap_local_page(page);
+	bool zero = !memchr_inv(p, 0, PAGE_SIZE);
+
+	kunmap_local((void *)p);
+	return zero;
+}
+
+/* The page cannot change any more: is it equal to the frame? */
+static enum uksm_req_state uksm_req_compare(struct uksm_req *req,
+					    struct vm_area_struct *vma,
+					    struct uksm_batch *batch)
+{
+	struct uksm_frame *frame = req->frame;
+	enum uksm_req_state state;
+
+	if (!frame)
+		return uksm_page_is_zero(&req->folio->page) ? UKSM_REQ_READY :
+							      UKSM_REQ_DROPPED;
+	if (frame->folio && !frame->pfn) {
+		/* A new frame: this page's content is what it takes. */
+		uksm_frame_publish(frame, &req->folio->page);
+		frame->batch = batch;
+	} else {
+		state = uksm_req_lock_frame(req, batch);
+		if (state != UKSM_REQ_READY)
+			return state;
+		if (!uksm_pages_equal(&req->folio->page,
+				      frame->folio ? &frame->folio->page :
+						     &req->kfolio->page))
+			return UKSM_REQ_DROPPED;
+	}
+#ifndef UKSM_MUTANT_RMAP
+	if (uksm_rmap_item_add(frame, req->item, vma, req->addr))
+		req->item = NULL;
+#endif
+	return UKSM_REQ_READY;
+}
+
+static void uksm_merge_compare(struct vm_area_struct *vma,
+			       struct uksm_batch *batch)
+{
+	struct uksm_req *req;
+
+	uksm_for_each_req(req, batch, UKSM_REQ_PROTECTED)
+	{
+		req->state = uksm_req_compare(req, vma, batch);
+		if (req->state != UKSM_REQ_READY)
+			folio_unlock(req->folio);
+		cond_resched();
+	}
+}
+
+/* The PTE that maps the frame, or the zero page. */
+static pte_t uksm_req_new_pte(struct uksm_req *req, struct folio *kfolio,
+			      struct vm_area_struct *vma)
+{
+	pte_t pte;
+
+	if (kfolio)
+		pte = pte_wrprotect(mk_pte(&kfolio->page, vma->vm_page_prot));
+	else
+		/*
+		 * Clean: a dirty one would be counted by 6.12 and later as
+		 * placed by ksmd, and that count goes wrong when a process
+		 * forks that ksmd does not know (ksm_fork()).
+		 */
+		pte = pte_mkspecial(pfn_pte(page_to_pfn(ZERO_PAGE(req->addr)),
+					    vma->vm_page_prot));
+	return pte_soft_dirty(req->pte) ? pte_mksoft_dirty(pte) : pte;
+}
+
+/* Put the frames where the pages are. */
+static void uksm_merge_map(struct vm_area_struct *vma, struct uksm_batch *batch)
+{
+	struct mm_struct *mm = vma->vm_mm;
+	struct uksm_change c;
+	struct uksm_req *req;
+
+	if (!uksm_change_begin(&c, vma, batch, UKSM_REQ_READY))
+		return;
+	uksm_for_each_req(req, batch, UKSM_REQ_READY)
+	{
+		pte_t pte = ptep_get(uksm_change_pte(&c, req));
+
+		/* Only the accessed bit may have changed. */
+#ifndef UKSM_MUTANT_PTE
+		if (!pte_present(pte) || pte_special(pte) ||
+		    pte_pfn(pte) != folio_pfn(req->folio) || pte_write(pte) ||
+		    pte_dirty(pte) || uksm_pte_is_uffd(pte))
+			continue;
+#else
+		if (!pte_present(pte))
+			continue;
+#endif
+		req->pte = ptep_get_and_clear(mm, req->addr,
+					      uksm_change_pte(&c, req));
+		req->state = UKSM_REQ_CLEARED;
+	}
+#ifndef UKSM_MUTANT_FLUSH
+	uksm_change_flush(&c);
+#endif
+	uksm_for_each_req(req, batch, UKSM_REQ_CLEARED)
+	{
+		struct folio *kfolio = !req->frame	 ? NULL :
+				       req->frame->folio ?:
+							   req->kfolio;
+
+		if (kfolio) {
+			folio_get(kfolio);
+			uksm_rmap_add(kfolio, vma, req->addr);
+		} else {
+#ifndef UKSM_MUTANT_ZERO
+			uksm_mm_dec_anon(mm);
+#endif
+		}
+		set_pte_at(mm, req->addr, uksm_change_pte(&c, req),
+			   uksm_req_new_pte(req, kfolio, vma));
+		uksm_rmap_remove(req->folio, vma);
+		req->state = UKSM_REQ_MERGED;
+	}
+	uksm_change_end(&c);
+}
+
+/* After the last flush: let go of pages, frames and what was not used. */
+static void uksm_merge_release(struct uksm_batch *batch)
+{
+	struct uksm_req *req;
+
+	for (req = batch->req; req < batch->req + batch->nr; req++) {
+		switch (req->state) {
+		case UKSM_REQ_MERGED:
+			if (!uksm_folio_mapcount(req->folio))
+				uksm_kcall(folio_free_swap)(req->folio);
+			folio_unlock(req->folio);
+			folio_put(req->folio); /* the mapping's */
+			break;
+		case UKSM_REQ_LOCKED:
+		case UKSM_REQ_READY:
+			uksm_req_drop(req, UKSM_REQ_BUSY);
+			break;
+		}
+		uksm_rmap_item_free(req->item);
+		if (req->locked) {
+			req->frame->batch = NULL;
+			folio_unlock(req->kfolio);
+		}
+	}
+	for (req = batch->req; req < batch->req + batch->nr; req++) {
+		struct uksm_frame *frame = req->frame;
+
+		if (req->kfolio)
+			folio_put(req->kfolio);
+		if (!frame)
+			continue;
+		frame->pending--;
+		if (frame->pending || !frame->folio)
+			continue;
+		/* The last request of a frame that was new. */
+		if (frame->pfn) {
+			frame->batch = NULL;
+			folio_unlock(frame->folio);
+			folio_put(frame->folio);
+			frame->folio = NULL;
+		} else {
+			uksm_frame_abandon(frame);
+		}
+	}
+}
+
+/**
+ * uksm_merge_batch() - merge pages of one area in one region
+ * @vma: the area; mmap_lock held for reading
+ * @batch: the requests; their states say what became of them. The references
+ *	on their pages are still the caller's
+ *
+ * Context: uksm_mutex held; may sleep.
+ */
+void uksm_merge_batch(struct vm_area_struct *vma, struct uksm_batch *batch)
+{
+	if (uksm_merge_lock(batch)) {
+		uksm_merge_protect(vma, batch);
+		uksm_merge_compare(vma, batch);
+		uksm_merge_map(vma, batch);
+	}
+	uksm_merge_release(batch);
+}

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * pace.c - how long to work and how long to sleep
+ *
+ * The scanner may use max_cpu_percentage of one CPU. What counts is the time
+ * it really ran, as the scheduler says; what it ran too long it sleeps off.
+ *
+ * Pure; the caller serialises.
+ */
+#include "pace.h"
+
+/**
+ * uksm_pace_percentage() - what a governor allows by default
+ * @governor: the governor
+ *
+ * Return: percent of one CPU.
+ */
+unsigned int uksm_pace_percentage(enum uksm_governor governor)
+{
+	static const u8 percentage[UKSM_GOVERNORS] = {
+		[UKSM_GOVERNOR_FULL] = 95,
+		[UKSM_GOVERNOR_MEDIUM] = 50,
+		[UKSM_GOVERNOR_LOW] = 20,
+		[UKSM_GOVERNOR_QUIET] = 1,
+	};
+
+	return percentage[governor];
+}
+
+/**
+ * uksm_pace_slice_us() - how long to work before the next sleep
+ * @percentage: of one CPU, 1 to 100
+ * @sleep_ms: the sleep that is wanted between two slices
+ *
+ * Return: microseconds.
+ */
+u32 uksm_pace_slice_us(unsigned int percentage, unsigned int sleep_ms)
+{
+	u64 us;
+
+	if (percentage >= 100)
+		return UKSM_SLICE_MAX_US;
+	us = (u64)sleep_ms * 1000 * percentage / (100 - percentage);
+	if (us < UKSM_SLICE_MIN_US)
+		return UKSM_SLICE_MIN_US;
+	return us < UKSM_SLICE_MAX_US ? us : UKSM_SLICE_MAX_US;
+}
+
+/**
+ * uksm_pace_sleep_us() - how long to sleep after a slice
+ * @pace: the account
+ * @used_ns: CPU time since the last call
+ * @slept_ns: time slept since the last call
+ * @percentage: of one CPU, 1 to 100
+ * @sleep_ms: sleep at least that long
+ *
+ * Return: microseconds. No more than UKSM_SLEEP_MAX_US is slept off at once;
+ * the rest stays owed.
+ */
+u64 uksm_pace_sleep_us(struct uksm_pace *pace, u64 used_ns, u64 slept_ns,
+		       unsigned int percentage, unsigned int sleep_ms)
+{
+	u64 us = 0;
+
+	if (percentage >= 100) {
+		pace->owed_ns = 0;
+	} else {
+		/* In CPU time: what p percent allow while asleep. */
+		pace->owed_ns += used_ns;
+		pace->owed_ns -= slept_ns * percentage / (100 - percentage);
+		if (pace->owed_ns < 0)
+			pace->owed_ns = 0;
+		us = (u64)pace->owed_ns * (100 - percentage) / percentage /
+		     1000;
+		if (us > UKSM_SLEEP_MAX_US)
+			us = UKSM_SLEEP_MAX_US;
+	}
+	return us > (u64)sleep_ms * 1000 ? us : (u64)sleep_ms * 1000;
+}
+
+/**
+ * uksm_pace_idle_ms() - how long to wait before the next round
+ * @governor: the governor
+ * @quiet_rounds: rounds in a row that merged nothing
+ *
+ * Return: milliseconds.
+ */
+u32 uksm_pace_idle_ms(enum uksm_governor governor, unsigned int quiet_rounds)
+{
+	if (governor == UKSM_GOVERNOR_FULL || !quiet_rounds)
+		return 0;
+	if (quiet_rounds > UKSM_IDLE_MAX)
+		quiet_rounds = UKSM_IDLE_MAX;
+	return UKSM_IDLE_BASE_MS << quiet_rounds;
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef UKSM_PACE_H
+#define UKSM_PACE_H
+
+#include "pure.h"
+
+#define UKSM_SLICE_MIN_US 200
+#define UKSM_SLICE_MAX_US 20000
+#define UKSM_SLEEP_MAX_US 2000000
+/* After rounds that found nothing new, the next one waits: 2^n * 125 ms. */
+#define UKSM_IDLE_MAX 4
+#define UKSM_IDLE_BASE_MS 125
+
+enum uksm_governor {
+	UKSM_GOVERNOR_FULL,
+	UKSM_GOVERNOR_MEDIUM,
+	UKSM_GOVERNOR_LOW,
+	UKSM_GOVERNOR_QUIET,
+	UKSM_GOVERNORS,
+};
+
+/**
+ * struct uksm_pace - CPU time used against CPU time allowed
+ * @owed_ns: CPU time used that has not been slept off yet
+ */
+struct uksm_pace {
+	s64 owed_ns;
+};
+
+unsigned int uksm_pace_percentage(enum uksm_governor governor);
+u32 uksm_pace_slice_us(unsigned int percentage, unsigned int sleep_ms);
+u64 uksm_pace_sleep_us(struct uksm_pace *pace, u64 used_ns, u64 slept_ns,
+		       unsigned int percentage, unsigned int sleep_ms);
+u32 uksm_pace_idle_ms(enum uksm_governor governor, unsigned int quiet_rounds);
+
+#endif /* UKSM_PACE_H */

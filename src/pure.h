@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * pure.h - lets code that touches nothing of the kernel build in user space
+ *
+ * digest.c, index.c, region.c and pace.c include this and nothing else, and
+ * are unit-tested with sanitizers by tests/unit.
+ */
+#ifndef UKSM_PURE_H
+#define UKSM_PURE_H
+
+#ifdef __KERNEL__
+#include <linux/bits.h>
+#include <linux/bitops.h>
+#include <linux/math64.h>
+#include <linux/mm.h>
+#include <linux/string.h>
+#include <linux/types.h>
+#include <linux/xxhash.h>
+#else
+#include "pure_user.h"
+#endif
+
+/* A region is what one page table of 4 KiB pages maps. */
+#define UKSM_REGION_SHIFT 21
+#define UKSM_REGION_SIZE (1UL << UKSM_REGION_SHIFT)
+#define UKSM_REGION_MASK (~(UKSM_REGION_SIZE - 1))
+#define UKSM_REGION_PAGES (UKSM_REGION_SIZE / PAGE_SIZE)
+
+#endif /* UKSM_PURE_H */

@@ -1,0 +1,574 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * scan.c - the scan thread
+ *
+ * A round takes every space in turn and every region of it that has a page
+ * table. A look at a region takes the dirty bits off the pages that were
+ * written since the last one. What is still clean at a second look, a little
+ * later in the same round, has come to rest: it is fingerprinted and goes to
+ * match.c. Pages that were clean all along are known. In a space that somebody
+ * else writes to (KVM guests) a sum of each page does what the dirty bit
+ * cannot.
+ *
+ * The thread holds uksm_mutex for one step (a region) at a time. Whoever else
+ * takes it may take spaces and work away; uksm_epoch then says so, and the
+ * round ends.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/delay.h>
+#include <linux/freezer.h>
+#include <linux/kthread.h>
+#include <linux/ktime.h>
+#include <linux/sched/mm.h>
+#include <linux/slab.h>
+#include <linux/wait.h>
+
+#include "frame.h"
+#include "match.h"
+#include "merge.h"
+#include "pace.h"
+#include "scan.h"
+#include "space.h"
+#include "unmerge.h"
+#include "walk.h"
+#include "work.h"
+
+/* Regions passed over under one hold of mmap_lock. */
+#define UKSM_PASS_MAX 64
+/* Counts that a file shows are no older than that. */
+#define UKSM_COUNTS_NS (100 * NSEC_PER_MSEC)
+/* While nothing is scanned, frames that died are looked for this often. */
+#define UKSM_IDLE_SWEEP HZ
+
+DEFINE_MUTEX(uksm_mutex);
+struct uksm_stats uksm_stats;
+
+static struct task_struct *uksm_thread;
+static DECLARE_WAIT_QUEUE_HEAD(uksm_wait);
+static unsigned long uksm_epoch;
+
+/* Scratch of the step under way. Under uksm_mutex. */
+static struct uksm_visit *uksm_visit;
+static struct uksm_batch *uksm_batch;
+
+static u64 uksm_swept_ns;
+
+/**
+ * struct uksm_slice - work between two sleeps
+ * @pace: what is owed
+ * @start_ns: when it began
+ * @slept_ns: time slept since the CPU time was last read
+ * @cpu_ns: CPU time of the thread when it was last read
+ * @pages: pages scanned at its start
+ */
+static struct {
+	struct uksm_pace pace;
+	u64 start_ns;
+	u64 slept_ns;
+	u64 cpu_ns;
+	u64 pages;
+} uksm_slice;
+
+/* ---- visiting a region ------------------------------------------------ */
+
+static void uksm_visit_area(struct uksm_visit *v, struct vm_area_struct *vma)
+{
+	unsigned long start = max(v->base, vma->vm_start);
+	unsigned long end = min(v->base + UKSM_REGION_SIZE, vma->vm_end);
+	struct uksm_batch *batch = uksm_batch;
+	unsigned int i;
+
+	uksm_walk_collect(v, vma, start, end);
+	if (!v->nr)
+		return;
+	batch->nr = 0;
+	uksm_match_visit(v, vma, batch);
+	if (!batch->nr)
+		return;
+	for (i = 0; i < batch->nr; i++) {
+		if (!batch->req[i].frame && !uksm_region_zero_init(v->region))
+			batch->req[i].state = UKSM_REQ_BUSY;
+	}
+	uksm_merge_batch(vma, batch);
+	for (i = 0; i < batch->nr; i++) {
+		struct uksm_req *req = &batch->req[i];
+
+		if (req->state == UKSM_REQ_MERGED) {
+			v->merged++;
+			if (!req->frame)
+				uksm_region_zero_set(v->region,
+						     uksm_page_nr(req->addr));
+		} else if (req->state == UKSM_REQ_BUSY) {
+			v->busy++;
+		}
+		folio_put(req->folio);
+	}
+}
+
+/* Visit the areas of a region. mmap_lock held for reading. */
+static void uksm_visit_region(struct uksm_visit *v)
+{
+	struct vm_area_struct *vma;
+	unsigned long addr = v->base;
+
+	v->pages = v->clean = v->dirty = 0;
+	v->skipped = v->merged = v->busy = v->nr = 0;
+	bitmap_zero(v->aged, UKSM_REGION_PAGES);
+	while (addr < v->base + UKSM_REGION_SIZE) {
+		vma = find_vma(v->mm, addr);
+		if (!vma || vma->vm_start >= v->base + UKSM_REGION_SIZE)
+			break;
+		if (uksm_space_takes(v->space, vma))
+			uksm_visit_area(v, vma);
+		addr = vma->vm_end;
+	}
+	uksm_stats.merged += v->merged;
+	/* Busy pages get one more try, in the next round. */
+	if (v->busy && !v->region->retried) {
+		v->region->retried = 1;
+		v->region->fresh = 1;
+	}
+}
+
+/* The first visit of a region in a round. */
+static void uksm_look_region(struct uksm_visit *v, enum uksm_region_due due)
+{
+	v->flags = UKSM_VISIT_AGE;
+	if (due == UKSM_REGION_ALL)
+		v->flags |= UKSM_VISIT_ALL;
+	bitmap_zero(v->want, UKSM_REGION_PAGES);
+	uksm_visit_region(v);
+	uksm_stats.pages_scanned += v->pages;
+	uksm_region_count(v->region, v->clean - v->merged, v->dirty,
+			  v->skipped);
+	if (!bitmap_empty(v->aged, UKSM_REGION_PAGES))
+		uksm_work_add_second(v->space->id, v->base, v->aged);
+	else
+		uksm_region_account(v->region, v->pages, 0);
+}
+
+/* Find the next region that is due and look at it. mmap_lock held. */
+static bool uksm_look_next(struct uksm_visit *v)
+{
+	struct uksm_space *space = v->space;
+	struct vm_area_struct *vma;
+	unsigned long addr, end;
+	enum uksm_region_due due;
+	int passed = 0;
+
+	for (;;) {
+		vma = find_vma(v->mm, space->cursor);
+		if (!vma)
+			return false;
+		addr = max(space->cursor, vma->vm_start);
+		end = vma->vm_end;
+		if (!uksm_space_takes(space, vma) ||
+		    !uksm_walk_next(v->mm, &addr, end)) {
+			if (end <= space->cursor)
+				return false;
+			space->cursor = end;
+			continue;
+		}
+		v->base = addr & UKSM_REGION_MASK;
+		space->cursor = v->base + UKSM_REGION_SIZE;
+		v->region = uksm_space_region_get(space, addr);
+		if (!v->region)
+			return true; /* no memory: next time */
+		v->region->seen = 1;
+		due = uksm_region_due(v->region);
+		if (due != UKSM_REGION_SKIP) {
+			uksm_look_region(v, due);
+			return true;
+		}
+		if (++passed == UKSM_PASS_MAX)
+			return true;
+	}
+}
+
+/* Get hold of an mm for a visit. Return: 0, -ESRCH, -EAGAIN. */
+static int uksm_visit_begin(struct uksm_visit *v, struct uksm_space *space)
+{
+	if (!mmget_not_zero(space->mm))
+		return -ESRCH;
+	if (!mmap_read_trylock(space->mm)) {
+		mmput_async(space->mm);
+		return -EAGAIN;
+	}
+	v->space = space;
+	v->mm = space->mm;
+	return 0;
+}
+
+static void uksm_visit_end(struct uksm_visit *v)
+{
+	mmap_read_unlock(v->mm);
+	mmput_async(v->mm);
+}
+
+/* One step through a space. Return: as uksm_visit_begin(); 1: it is through. */
+static int uksm_look_step(struct uksm_space *space)
+{
+	int err = uksm_visit_begin(uksm_visit, space);
+	bool more;
+
+	if (err)
+		return err;
+	more = uksm_look_next(uksm_visit);
+	uksm_visit_end(uksm_visit);
+	return !more;
+}
+
+/* Visit the pages of a work. */
+static void uksm_work_step(struct uksm_work *work, bool second)
+{
+	unsigned long base = work->nr << UKSM_REGION_SHIFT;
+	struct uksm_space *space = uksm_space_find(work->space);
+	struct uksm_region *r = space ? uksm_space_region(space, base) : NULL;
+	struct uksm_visit *v = uksm_visit;
+
+	if (!r || (space->opaque && !r->sum))
+		return;
+	if (uksm_visit_begin(v, space)) {
+		r->fresh = 1;
+		return;
+	}
+	v->base = base;
+	v->region = r;
+	v->flags = UKSM_VISIT_WANT;
+	bitmap_copy(v->want, work->want, UKSM_REGION_PAGES);
+	uksm_visit_region(v);
+	uksm_visit_end(v);
+
+	uksm_region_count(r,
+			  r->unshared - v->merged +
+				  (second ? (int)(r->restless - v->dirty) : 0),
+			  second ? v->dirty : r->restless, r->skipped);
+	if (second)
+		uksm_region_account(r, v->pages, v->dirty);
+}
+
+/* ---- pacing ----------------------------------------------------------- */
+
+static bool uksm_should_run(void)
+{
+	return READ_ONCE(uksm_settings.run) == UKSM_RUN_MERGE &&
+	       !kthread_should_stop();
+}
+
+/* Sleep without uksm_mutex, shorter if something changes. */
+static void uksm_nap(u64 us, unsigned long epoch)
+{
+	u64 start = ktime_get_ns();
+
+	if (us < 20 * USEC_PER_MSEC)
+		usleep_range(us, us + us / 8 + 1);
+	else
+		wait_event_freezable_timeout(
+			uksm_wait,
+			!uksm_should_run() || READ_ONCE(uksm_epoch) != epoch,
+			usecs_to_jiffies(us));
+	uksm_slice.slept_ns += ktime_get_ns() - start;
+	try_to_freeze();
+}
+
+static bool uksm_slice_over(void)
+{
+	unsigned int pages = READ_ONCE(uksm_settings.pages_to_scan);
+	u64 ran = ktime_get_ns() - uksm_slice.start_ns;
+	unsigned int max = uksm_max_cpu();
+
+	if (pages)
+		return uksm_stats.pages_scanned - uksm_slice.pages >= pages;
+	return ran >=
+	       NSEC_PER_USEC * (u64)uksm_pace_slice_us(
+				       max, READ_ONCE(uksm_settings.sleep_ms));
+}
+
+/* Sleep as the limits want it, and start a new slice. uksm_mutex not held. */
+static void uksm_slice_sleep(unsigned long epoch)
+{
+	u64 cpu = READ_ONCE(current->se.sum_exec_runtime);
+	u64 us;
+
+	us = uksm_pace_sleep_us(&uksm_slice.pace, cpu - uksm_slice.cpu_ns,
+				uksm_slice.slept_ns, uksm_max_cpu(),
+				READ_ONCE(uksm_settings.sleep_ms));
+	uksm_slice.cpu_ns = cpu;
+	uksm_slice.slept_ns = 0;
+	if (us)
+		uksm_nap(us, epoch);
+	uksm_slice.start_ns = ktime_get_ns();
+	uksm_slice.pages = uksm_stats.pages_scanned;
+}
+
+/*
+ * Between two steps: let others have the lock, sleep when it is time.
+ * uksm_mutex held, before and after. Return: false if the round is over.
+ */
+static bool uksm_between(void)
+{
+	unsigned long epoch = uksm_epoch;
+	bool over = uksm_slice_over();
+
+	mutex_unlock(&uksm_mutex);
+	cond_resched();
+	if (over)
+		uksm_slice_sleep(epoch);
+	mutex_lock(&uksm_mutex);
+	return uksm_should_run() && epoch == uksm_epoch;
+}
+
+/* Wait until @due with the lock free. Return: as uksm_between(). */
+static bool uksm_wait_until(u64 due)
+{
+	unsigned long epoch = uksm_epoch;
+	u64 now = ktime_get_ns();
+
+	mutex_unlock(&uksm_mutex);
+	if (due > now)
+		uksm_nap(div_u64(due - now, NSEC_PER_USEC) + 1, epoch);
+	mutex_lock(&uksm_mutex);
+	return uksm_should_run() && epoch == uksm_epoch;
+}
+
+/* ---- a round ---------------------------------------------------------- */
+
+/* Do the works that are due; with @all, those that are not yet as well. */
+static bool uksm_scan_work(bool all)
+{
+	struct uksm_work *work;
+
+	for (;;) {
+		work = uksm_work_first(UKSM_WORK_URGENT);
+		if (work) {
+			uksm_work_step(work, false);
+			uksm_work_pop(UKSM_WORK_URGENT);
+			if (!uksm_between())
+				return false;
+			continue;
+		}
+		work = uksm_work_first(UKSM_WORK_SECOND);
+		if (!work)
+			return true;
+		if (work->due > ktime_get_ns()) {
+			if (!all && !uksm_work_full(UKSM_WORK_SECOND))
+				return true;
+			if (!uksm_wait_until(work->due))
+				return false;
+			continue;
+		}
+		uksm_work_step(work, true);
+		uksm_work_pop(UKSM_WORK_SECOND);
+		if (!uksm_between())
+			return false;
+	}
+}
+
+/* Return: false if the round is over. */
+static bool uksm_scan_space(struct uksm_space *space)
+{
+	int res;
+
+	for (;;) {
+		res = uksm_look_step(space);
+		if (res)
+			break;
+		if (!uksm_between() || !uksm_scan_work(false))
+			return false;
+	}
+	if (res == -EAGAIN) /* busy: come back to it */
+		return true;
+	space->done = true;
+	if (res == 1)
+		uksm_space_end_round(space);
+	else
+		uksm_space_drop(space);
+	return uksm_between();
+}
+
+/* Is anything left that was busy? Go over the spaces a few times. */
+static bool uksm_scan_spaces(void)
+{
+	struct uksm_space *space, *n;
+	int pass;
+
+	for (pass = 0; pass < 3; pass++) {
+		list_for_each_entry_safe(space, n, &uksm_spaces, list) {
+			if (!space->done && !uksm_scan_space(space))
+				return false;
+		}
+		if (!uksm_scan_work(true))
+			return false;
+	}
+	return true;
+}
+
+static bool uksm_round_begin(void)
+{
+	if (uksm_frames_selftest() == -EOPNOTSUPP) {
+		pr_err("the kernel no longer calls the hooks; merging stops. Enable kprobes (debugfs kprobes/enabled, kernel.ftrace_enabled), then write 1 to run\n");
+		WRITE_ONCE(uksm_settings.run, UKSM_RUN_STOP);
+		return false;
+	}
+	uksm_match_new_round();
+	uksm_match_resize(uksm_spaces_refresh());
+	uksm_frames_sweep();
+	return true;
+}
+
+/* One round. Return: whether it was completed. */
+static bool uksm_scan_round(void)
+{
+	bool done = false;
+
+	/* Pages fresh from a fault carry a reference until they are drained. */
+	uksm_kcall(lru_add_drain_all)();
+
+	mutex_lock(&uksm_mutex);
+	if (uksm_should_run() && uksm_round_begin() && uksm_scan_spaces()) {
+		uksm_stats.full_scans++;
+		done = true;
+	}
+	uksm_work_drop();
+	mutex_unlock(&uksm_mutex);
+	return done;
+}
+
+static int uksm_scan_thread(void *unused)
+{
+	unsigned int quiet = 0;
+
+	set_freezable();
+	set_user_nice(current, 5);
+	while (!kthread_should_stop()) {
+		u64 merged = uksm_stats.merged;
+		u32 ms = 0;
+
+		if (uksm_should_run()) {
+			if (uksm_scan_round())
+				quiet = uksm_stats.merged == merged ?
+						min(quiet + 1, UKSM_IDLE_MAX) :
+						0;
+			if (!READ_ONCE(uksm_settings.pages_to_scan))
+				ms = uksm_pace_idle_ms(
+					READ_ONCE(uksm_settings.governor),
+					quiet);
+			uksm_slice_sleep(READ_ONCE(uksm_epoch));
+			if (ms)
+				uksm_nap(ms * USEC_PER_MSEC,
+					 READ_ONCE(uksm_epoch));
+			continue;
+		}
+		if (READ_ONCE(uksm_stats.frames))
+			uksm_scan_freshen();
+		wait_event_freezable_timeout(
+			uksm_wait, uksm_should_run() || kthread_should_stop(),
+			READ_ONCE(uksm_stats.frames) ? UKSM_IDLE_SWEEP :
+						       MAX_SCHEDULE_TIMEOUT);
+	}
+	return 0;
+}
+
+/* ---- what others call ------------------------------------------------- */
+
+/**
+ * uksm_scan_wake() - a setting has changed
+ */
+void uksm_scan_wake(void)
+{
+	WRITE_ONCE(uksm_epoch, uksm_epoch + 1);
+	wake_up_all(&uksm_wait);
+}
+
+/**
+ * uksm_scan_freshen() - bring the counts up to date, if they are old
+ *
+ * Context: uksm_mutex not held; may sleep.
+ */
+void uksm_scan_freshen(void)
+{
+	mutex_lock(&uksm_mutex);
+	if (ktime_get_ns() - uksm_swept_ns > UKSM_COUNTS_NS) {
+		uksm_frames_sweep();
+		uksm_swept_ns = ktime_get_ns();
+	}
+	mutex_unlock(&uksm_mutex);
+}
+
+/**
+ * uksm_scan_set_run() - what is written to the file run
+ * @run: enum uksm_run
+ *
+ * Context: may sleep, long for UKSM_RUN_UNMERGE.
+ * Return: 0, -ENOMEM or -EINTR when not everything could be unmerged.
+ */
+int uksm_scan_set_run(unsigned int run)
+{
+	int err = 0;
+
+	mutex_lock(&uksm_mutex);
+	WRITE_ONCE(uksm_settings.run, run);
+	if (run == UKSM_RUN_UNMERGE) {
+		err = uksm_unmerge_all();
+		if (!err)
+			uksm_scan_forget();
+	}
+	uksm_scan_wake();
+	mutex_unlock(&uksm_mutex);
+	return err;
+}
+
+/**
+ * uksm_scan_forget() - forget all that was learnt of pages
+ *
+ * Context: uksm_mutex held; may sleep.
+ */
+void uksm_scan_forget(void)
+{
+	lockdep_assert_held(&uksm_mutex);
+	uksm_work_drop();
+	uksm_spaces_drop();
+	uksm_match_drop();
+	WRITE_ONCE(uksm_epoch, uksm_epoch + 1);
+}
+
+/**
+ * uksm_scan_init() - scratch memory
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int __init uksm_scan_init(void)
+{
+	uksm_visit = kvzalloc(sizeof(*uksm_visit), GFP_KERNEL);
+	uksm_batch = kvzalloc(sizeof(*uksm_batch), GFP_KERNEL);
+	if (!uksm_visit || !uksm_batch) {
+		uksm_scan_exit();
+		return -ENOMEM;
+	}
+	uksm_metadata_add(sizeof(*uksm_visit) + sizeof(*uksm_batch) +
+			  uksm_work_size());
+	return 0;
+}
+
+/**
+ * uksm_scan_start() - start the thread
+ *
+ * Return: 0 or an error.
+ */
+int __init uksm_scan_start(void)
+{
+	uksm_thread = kthread_run(uksm_scan_thread, NULL, "uksmd");
+	return PTR_ERR_OR_ZERO(uksm_thread);
+}
+
+void uksm_scan_stop(void)
+{
+	kthread_stop(uksm_thread);
+}
+
+void uksm_scan_exit(void)
+{
+	kvfree(uksm_visit);
+	kvfree(uksm_batch);
+}

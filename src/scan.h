@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef UKSM_SCAN_H
+#define UKSM_SCAN_H
+
+#include "uksm.h"
+
+int uksm_scan_init(void);
+int uksm_scan_start(void);
+void uksm_scan_stop(void);
+void uksm_scan_exit(void);
+
+void uksm_scan_wake(void);
+void uksm_scan_forget(void);
+int uksm_scan_set_run(unsigned int run);
+void uksm_scan_freshen(void);
+
+#endif /* UKSM_SCAN_H */

@@ -1,0 +1,424 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * space.c - the address spaces under observation, and who may share with whom
+ *
+ * At the start of a round the process list is walked under RCU: new spaces are
+ * added, those no process uses any more are dropped. There is no hook on fork
+ * or exit: a space whose mm has no users left is found out by
+ * mmget_not_zero() and dropped.
+ *
+ * Policy is decided here: which processes, which of their areas, which domain.
+ *
+ * Owns: spaces, their regions. Under uksm_mutex.
+ */
+#include <linux/cred.h>
+#include <linux/hashtable.h>
+#include <linux/sched/signal.h>
+#include <linux/sched/task.h>
+#include <linux/slab.h>
+#include <linux/xarray.h>
+
+#include "digest.h"
+#include "index.h"
+#include "space.h"
+
+#define UKSM_SPACE_HASH_BITS 10
+#define UKSM_KSM_RUN_MERGE 1 /* mm/ksm.c: KSM_RUN_MERGE */
+
+LIST_HEAD(uksm_spaces);
+static DEFINE_HASHTABLE(uksm_space_hash, UKSM_SPACE_HASH_BITS);
+static DEFINE_XARRAY_ALLOC1(uksm_space_ids);
+static struct kmem_cache *uksm_space_cache;
+static u64 uksm_space_round;
+
+int __init uksm_spaces_init(void)
+{
+	uksm_space_cache = KMEM_CACHE(uksm_space, 0);
+	return uksm_space_cache ? 0 : -ENOMEM;
+}
+
+void uksm_spaces_exit(void)
+{
+	uksm_spaces_drop();
+	kmem_cache_destroy(uksm_space_cache);
+}
+
+/* ---- regions ---------------------------------------------------------- */
+
+/**
+ * uksm_region_count() - set what a region holds
+ * @r: the region
+ * @unshared: pages in the index
+ * @restless: pages that keep changing
+ * @skipped: pages left alone
+ */
+void uksm_region_count(struct uksm_region *r, int unshared, int restless,
+		       int skipped)
+{
+	unshared = clamp_t(int, unshared, 0, UKSM_REGION_PAGES);
+	uksm_stats.unshared += unshared - r->unshared;
+	uksm_stats.restless += restless - r->restless;
+	uksm_stats.skipped += skipped - r->skipped;
+	r->unshared = unshared;
+	r->restless = restless;
+	r->skipped = skipped;
+}
+
+/**
+ * uksm_region_zero_init() - make a region ready for uksm_region_zero_set()
+ * @r: the region
+ *
+ * Context: may sleep.
+ * Return: false without memory.
+ */
+bool uksm_region_zero_init(struct uksm_region *r)
+{
+	if (r->zero)
+		return true;
+	r->zero = bitmap_zalloc(UKSM_REGION_PAGES, GFP_KERNEL | __GFP_NOWARN);
+	if (!r->zero)
+		return false;
+	uksm_metadata_add(UKSM_REGION_PAGES / 8);
+	return true;
+}
+
+/**
+ * uksm_region_zero_set() - uksm placed a zero page
+ * @r: the region
+ * @i: which page of it
+ */
+void uksm_region_zero_set(struct uksm_region *r, unsigned int i)
+{
+	if (__test_and_set_bit(i, r->zero))
+		return;
+	r->nr_zero++;
+	uksm_stats.zero++;
+}
+
+/**
+ * uksm_region_zero_clear() - a page is no zero page of uksm's (any more)
+ * @r: the region
+ * @i: which page of it
+ */
+void uksm_region_zero_clear(struct uksm_region *r, unsigned int i)
+{
+	if (!r->zero || !__test_and_clear_bit(i, r->zero))
+		return;
+	r->nr_zero--;
+	uksm_stats.zero--;
+}
+
+static void uksm_region_release(struct uksm_region *r)
+{
+	uksm_region_count(r, 0, 0, 0);
+	uksm_stats.zero -= r->nr_zero;
+	if (r->zero)
+		uksm_metadata_add(-(long)(UKSM_REGION_PAGES / 8));
+	if (r->sum)
+		uksm_metadata_add(-(long)(UKSM_REGION_PAGES * sizeof(*r->sum)));
+	bitmap_free(r->zero);
+	kfree(r->sum);
+}
+
+/**
+ * uksm_space_region() - what is known of a region
+ * @space: the space
+ * @addr: any address in the region
+ *
+ * Return: the region, or NULL; good until a region is added or the round ends.
+ */
+struct uksm_region *uksm_space_region(struct uksm_space *space,
+				      unsigned long addr)
+{
+	long i = uksm_region_search(space->region, space->nr_regions,
+				    addr >> UKSM_REGION_SHIFT);
+
+	return i < 0 ? NULL : &space->region[i];
+}
+
+static bool uksm_space_grow(struct uksm_space *space)
+{
+	u32 max = space->max_regions ? space->max_regions * 3 / 2 + 1 : 8;
+	struct uksm_region *region;
+
+	region =
+		kvmalloc_array(max, sizeof(*region), GFP_KERNEL | __GFP_NOWARN);
+	if (!region)
+		return false;
+	if (space->nr_regions)
+		memcpy(region, space->region,
+		       space->nr_regions * sizeof(*region));
+	kvfree(space->region);
+	uksm_metadata_add((max - space->max_regions) * sizeof(*region));
+	space->region = region;
+	space->max_regions = max;
+	return true;
+}
+
+/**
+ * uksm_space_region_get() - what is known of a region, starting now
+ * @space: the space
+ * @addr: any address in the region
+ *
+ * Context: may sleep.
+ * Return: the region, or NULL without memory.
+ */
+struct uksm_region *uksm_space_region_get(struct uksm_space *space,
+					  unsigned long addr)
+{
+	long i = uksm_region_search(space->region, space->nr_regions,
+				    addr >> UKSM_REGION_SHIFT);
+	struct uksm_region *r;
+
+	if (i >= 0) {
+		r = &space->region[i];
+	} else {
+		i = -1 - i;
+		if (space->nr_regions == space->max_regions &&
+		    !uksm_space_grow(space))
+			return NULL;
+		r = &space->region[i];
+		memmove(r + 1, r, (space->nr_regions - i) * sizeof(*r));
+		space->nr_regions++;
+		uksm_region_init(r, addr);
+	}
+	if (space->opaque && !r->sum) {
+		r->sum = kcalloc(UKSM_REGION_PAGES, sizeof(*r->sum),
+				 GFP_KERNEL | __GFP_NOWARN);
+		if (!r->sum)
+			return NULL;
+		uksm_metadata_add(UKSM_REGION_PAGES * sizeof(*r->sum));
+	}
+	return r;
+}
+
+/**
+ * uksm_space_end_round() - drop the regions the round did not come across
+ * @space: the space
+ */
+void uksm_space_end_round(struct uksm_space *space)
+{
+	u32 from, to = 0;
+
+	for (from = 0; from < space->nr_regions; from++) {
+		struct uksm_region *r = &space->region[from];
+
+		if (!r->seen) {
+			uksm_region_release(r);
+			continue;
+		}
+		r->seen = 0;
+		space->region[to++] = *r;
+	}
+	space->nr_regions = to;
+}
+
+/* Nothing in it is known any more. */
+static void uksm_space_refresh_regions(struct uksm_space *space)
+{
+	u32 i;
+
+	for (i = 0; i < space->nr_regions; i++)
+		space->region[i].fresh = 1;
+}
+
+/* ---- spaces ----------------------------------------------------------- */
+
+/**
+ * uksm_space_find() - the space with an id
+ * @id: from the index
+ *
+ * Return: the space, or NULL if it is gone.
+ */
+struct uksm_space *uksm_space_find(u32 id)
+{
+	return xa_load(&uksm_space_ids, id);
+}
+
+static struct uksm_space *uksm_space_of(struct mm_struct *mm)
+{
+	struct uksm_space *space;
+
+	hash_for_each_possible(uksm_space_hash, space, hash, (unsigned long)mm)
+		if (space->mm == mm)
+			return space;
+	return NULL;
+}
+
+/* Under RCU and task_lock: @mm is alive. Without memory: next round. */
+static struct uksm_space *uksm_space_create(struct mm_struct *mm)
+{
+	struct uksm_space *space;
+
+	space = kmem_cache_zalloc(uksm_space_cache, GFP_NOWAIT | __GFP_NOWARN);
+	if (!space)
+		return NULL;
+	if (xa_alloc(&uksm_space_ids, &space->id, space,
+		     XA_LIMIT(1, UKSM_SPACE_ID_MAX),
+		     GFP_NOWAIT | __GFP_NOWARN)) {
+		kmem_cache_free(uksm_space_cache, space);
+		return NULL;
+	}
+	mmgrab(mm);
+	space->mm = mm;
+	space->domain = U64_MAX;
+	hash_add(uksm_space_hash, &space->hash, (unsigned long)mm);
+	list_add_tail(&space->list, &uksm_spaces);
+	uksm_metadata_add(sizeof(*space));
+	return space;
+}
+
+/**
+ * uksm_space_drop() - forget a space
+ * @space: the space; freed
+ *
+ * Context: may sleep; no user of its mm may be held.
+ */
+void uksm_space_drop(struct uksm_space *space)
+{
+	u32 i;
+
+	for (i = 0; i < space->nr_regions; i++)
+		uksm_region_release(&space->region[i]);
+	uksm_metadata_add(-(long)(space->max_regions * sizeof(*space->region)));
+	uksm_metadata_add(-(long)sizeof(*space));
+	kvfree(space->region);
+	xa_erase(&uksm_space_ids, space->id);
+	hash_del(&space->hash);
+	list_del(&space->list);
+	mmdrop(space->mm);
+	kmem_cache_free(uksm_space_cache, space);
+}
+
+/**
+ * uksm_spaces_drop() - forget all spaces
+ *
+ * Context: may sleep.
+ */
+void uksm_spaces_drop(void)
+{
+	struct uksm_space *space, *n;
+
+	list_for_each_entry_safe(space, n, &uksm_spaces, list)
+		uksm_space_drop(space);
+}
+
+/**
+ * uksm_spaces_forget() - every page is to be fingerprinted again
+ */
+void uksm_spaces_forget(void)
+{
+	struct uksm_space *space;
+
+	list_for_each_entry(space, &uksm_spaces, list)
+		uksm_space_refresh_regions(space);
+}
+
+/* The number that stands for whoever @task may share with. Under RCU. */
+static u64 uksm_task_domain(struct task_struct *task)
+{
+	if (READ_ONCE(uksm_settings.domain) == UKSM_DOMAIN_GLOBAL)
+		return 0;
+	/* What a setuid program knows is its new user's. */
+	return 1 + (u64)__kuid_val(__task_cred(task)->euid);
+}
+
+/* Take note of a process. Under RCU; @mm is alive. */
+static void uksm_space_note(struct task_struct *task, struct mm_struct *mm)
+{
+	u64 min_age = (u64)READ_ONCE(uksm_settings.min_age_ms) * NSEC_PER_MSEC;
+	struct uksm_space *space = uksm_space_of(mm);
+	bool opaque = mm_has_notifiers(mm);
+	u64 domain;
+
+	if (!space)
+		space = uksm_space_create(mm);
+	if (!space || space->seen == uksm_space_round)
+		return;
+	space->seen = uksm_space_round;
+	space->young = ktime_get_ns() - task->start_time < min_age;
+	space->cursor = 0;
+	space->done = false;
+
+	domain = uksm_task_domain(task);
+	if (domain != space->domain || opaque != space->opaque) {
+		space->domain = domain;
+		space->opaque = opaque;
+		space->seed = uksm_digest_seed(uksm_secret, domain);
+		space->zero_sample = uksm_digest_zero_sample(space->seed);
+		uksm_space_refresh_regions(space);
+	}
+}
+
+/* A thread may have left while others of its process live on. Under RCU. */
+static void uksm_process_note(struct task_struct *process)
+{
+	struct task_struct *t;
+	bool found = false;
+
+	for_each_thread(process, t) {
+		struct mm_struct *mm;
+
+		task_lock(t);
+		mm = t->mm;
+		if (mm && !(t->flags & PF_KTHREAD)) {
+			uksm_space_note(t, mm);
+			found = true;
+		}
+		task_unlock(t);
+		if (found)
+			break;
+	}
+}
+
+/**
+ * uksm_spaces_refresh() - start a round: who is there?
+ *
+ * Context: uksm_mutex held; may sleep.
+ * Return: anonymous pages of all spaces together.
+ */
+u64 uksm_spaces_refresh(void)
+{
+	struct uksm_space *space, *n;
+	struct task_struct *process;
+	u64 pages = 0;
+
+	lockdep_assert_held(&uksm_mutex);
+	uksm_space_round++;
+	rcu_read_lock();
+	for_each_process(process)
+		uksm_process_note(process);
+	rcu_read_unlock();
+
+	list_for_each_entry_safe(space, n, &uksm_spaces, list) {
+		if (space->seen != uksm_space_round)
+			uksm_space_drop(space);
+		else
+			pages += uksm_mm_anon_pages(space->mm);
+	}
+	return pages;
+}
+
+/**
+ * uksm_space_takes() - is an area looked at?
+ * @space: its space
+ * @vma: the area; mmap_lock held
+ *
+ * Private anonymous memory, that of private file mappings included. While ksmd
+ * runs what is marked for it is left to it.
+ *
+ * Return: whether it is.
+ */
+bool uksm_space_takes(struct uksm_space *space, struct vm_area_struct *vma)
+{
+	const unsigned long never =
+		VM_SHARED | VM_MAYSHARE | VM_PFNMAP | VM_IO | VM_DONTEXPAND |
+		VM_HUGETLB | VM_MIXEDMAP | VM_SHADOW_STACK | VM_DROPPABLE;
+
+	if ((vma->vm_flags & never) || !vma->anon_vma || vma_is_dax(vma))
+		return false;
+	if (vma->vm_flags & VM_MERGEABLE)
+		return !(READ_ONCE(uksm_kdata(ksm_run)) & UKSM_KSM_RUN_MERGE);
+	return !space->young &&
+	       READ_ONCE(uksm_settings.scope) == UKSM_SCOPE_ALL;
+}

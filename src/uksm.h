@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * uksm.h - what all of the module shares: its lock, its settings, its counts
+ */
+#ifndef UKSM_H
+#define UKSM_H
+
+#include <linux/atomic.h>
+#include <linux/mutex.h>
+#include <linux/types.h>
+
+#include <uksm/ksyms.h>
+
+#include "pace.h"
+
+#define UKSM_VERSION "0.1.0"
+
+/*
+ * The scan-thread state: spaces, regions, index, frames and their counts. Held
+ * by the scanner for one step (a region), by the files for a read or a change.
+ * Outermost; sleeps.
+ */
+extern struct mutex uksm_mutex;
+
+enum uksm_run {
+	UKSM_RUN_STOP,
+	UKSM_RUN_MERGE,
+	UKSM_RUN_UNMERGE,
+};
+
+enum uksm_scope {
+	UKSM_SCOPE_ALL,
+	UKSM_SCOPE_MADVISE,
+	UKSM_SCOPES,
+};
+
+enum uksm_domain {
+	UKSM_DOMAIN_USER,
+	UKSM_DOMAIN_GLOBAL,
+	UKSM_DOMAINS,
+};
+
+/**
+ * struct uksm_settings - what the files and module parameters set
+ * @run: see enum uksm_run
+ * @scope: whose memory is looked at
+ * @domain: who may share with whom
+ * @governor: how much CPU time by default
+ * @max_cpu: percent of one CPU; 0 for what the governor says
+ * @pages_to_scan: pages a wake-up; 0 for what the CPU limit allows
+ * @sleep_ms: sleep between wake-ups
+ * @min_age_ms: younger processes are left alone
+ * @use_zero_pages: merge pages of zeros into the zero page
+ * @max_page_sharing: mappings of one frame
+ *
+ * Each is read once where it is used; writers hold uksm_mutex.
+ */
+struct uksm_settings {
+	unsigned int run;
+	unsigned int scope;
+	unsigned int domain;
+	unsigned int governor;
+	unsigned int max_cpu;
+	unsigned int pages_to_scan;
+	unsigned int sleep_ms;
+	unsigned int min_age_ms;
+	unsigned int use_zero_pages;
+	unsigned int max_page_sharing;
+};
+
+extern struct uksm_settings uksm_settings;
+
+static inline unsigned int uksm_max_cpu(void)
+{
+	unsigned int max = READ_ONCE(uksm_settings.max_cpu);
+
+	return max ?: uksm_pace_percentage(READ_ONCE(uksm_settings.governor));
+}
+
+/**
+ * struct uksm_stats - the counts behind the read-only files
+ * @full_scans: rounds that were completed
+ * @pages_scanned: pages looked at, ever
+ * @unshared: pages in the index with no equal, as of the last look
+ * @restless: pages that keep changing, as of the last look
+ * @skipped: pages left alone, as of the last look
+ * @zero: zero pages placed and still there, as of the last look
+ * @merged: merges done, ever
+ * @frames: frames that exist
+ * @mappings: mappings of frames, as of the last sweep
+ * @metadata: bytes of memory that are uksm's own
+ *
+ * Under uksm_mutex, but for @metadata.
+ */
+struct uksm_stats {
+	u64 full_scans;
+	u64 pages_scanned;
+	s64 unshared;
+	s64 restless;
+	s64 skipped;
+	s64 zero;
+	u64 merged;
+	u64 frames;
+	u64 mappings;
+	atomic64_t metadata;
+};
+
+extern struct uksm_stats uksm_stats;
+
+static inline void uksm_metadata_add(long bytes)
+{
+	atomic64_add(bytes, &uksm_stats.metadata);
+}
+
+/* The secret of the fingerprints, drawn at load. */
+extern u64 uksm_secret;
+
+/*
+ * Something is not as it must be: stop merging, stay alive. Frames live on.
+ * Safe in any context.
+ */
+#define uksm_broken(cond)                                                   \
+	({                                                                  \
+		bool __broken = WARN_ONCE(                                  \
+			cond, "uksm: inconsistent, merging stops: " #cond); \
+                                                                            \
+		if (unlikely(__broken))                                     \
+			WRITE_ONCE(uksm_settings.run, UKSM_RUN_STOP);       \
+		__broken;                                                   \
+	})
+
+#endif /* UKSM_H */

@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * unmerge.c - give every process its own pages back
+ *
+ * Walks the page tables of all processes, not the frames: what is mapped is
+ * what has to go, however it came there. Each mapping is broken by the fault
+ * that a write to it would cause. A frame under migration is not seen; so the
+ * walk is repeated until no frame is left.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/delay.h>
+#include <linux/oom.h>
+#include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
+
+#include "frame.h"
+#include "space.h"
+#include "unmerge.h"
+#include "walk.h"
+
+/* Walks before we say that something cannot be unmerged, and ms between. */
+#define UKSM_UNMERGE_TRIES 50
+#define UKSM_UNMERGE_PAUSE_MS 20
+
+/* Did uksm place a zero page here? */
+static bool uksm_zero_placed(struct uksm_space *space, unsigned long addr)
+{
+	struct uksm_region *r = uksm_space_region(space, addr);
+
+	return r && r->zero && test_bit(uksm_page_nr(addr), r->zero);
+}
+
+/* Is a page to be broken? PTE lock held. */
+static bool uksm_pte_merged(struct uksm_space *space, unsigned long addr,
+			    pte_t pte)
+{
+	struct folio *folio;
+
+	if (!pte_present(pte))
+		return false;
+	if (pte_special(pte))
+		return is_zero_pfn(pte_pfn(pte)) &&
+		       uksm_zero_placed(space, addr);
+	folio = page_folio(pfn_to_page(pte_pfn(pte)));
+	return folio_test_ksm(folio) && uksm_folio_is_frame(folio);
+}
+
+/*
+ * The next page to be broken at or after *@addr in the page table there;
+ * mmap_lock held. *@addr is moved behind what was read.
+ */
+static bool uksm_unmerge_next(struct uksm_space *space, unsigned long *addr,
+			      unsigned long end)
+{
+	struct mm_struct *mm = space->mm;
+	pmd_t *pmd = uksm_walk_pmd(mm, *addr);
+	spinlock_t *ptl;
+	pte_t *ptep, *p;
+	bool found = false;
+
+	end = min(end, (*addr & UKSM_REGION_MASK) + UKSM_REGION_SIZE);
+	ptep = pmd ? uksm_pte_map_lock(mm, pmd, *addr, &ptl) : NULL;
+	if (!ptep) {
+		*addr = end;
+		return false;
+	}
+	for (p = ptep; *addr < end && !found; p++, *addr += PAGE_SIZE)
+		found = uksm_pte_merged(space, *addr, ptep_get(p));
+	pte_unmap_unlock(ptep, ptl);
+	return found;
+}
+
+/*
+ * Have the page at @addr copied for @vma. handle_mm_fault() may give up for
+ * reasons that pass; then the page is found again. mmap_lock held.
+ */
+static int uksm_unmerge_page(struct vm_area_struct *vma, unsigned long addr)
+{
+	vm_fault_t ret = handle_mm_fault(
+		vma, addr, FAULT_FLAG_UNSHARE | FAULT_FLAG_REMOTE, NULL);
+
+	return ret & VM_FAULT_OOM ? -ENOMEM : 0;
+}
+
+static int uksm_unmerge_area(struct uksm_space *space,
+			     struct vm_area_struct *vma)
+{
+	unsigned long addr = vma->vm_start;
+	int err;
+
+	while (uksm_walk_next(vma->vm_mm, &addr, vma->vm_end)) {
+		unsigned int tries = 0;
+
+		while (uksm_unmerge_next(space, &addr, vma->vm_end)) {
+			err = uksm_unmerge_page(vma, addr - PAGE_SIZE);
+			if (err)
+				return err;
+			/* Look at it again, but not for ever. */
+			if (++tries % 8)
+				addr -= PAGE_SIZE;
+			else
+				tries = 0;
+			if (addr >= vma->vm_end)
+				break;
+			cond_resched();
+			if (signal_pending(current))
+				return -EINTR;
+		}
+		cond_resched();
+	}
+	return 0;
+}
+
+static int uksm_unmerge_space(struct uksm_space *space)
+{
+	struct mm_struct *mm = space->mm;
+	struct vm_area_struct *vma;
+	unsigned long addr = 0;
+	int err = 0;
+
+	if (!mmget_not_zero(mm))
+		return 0;
+	mmap_read_lock(mm);
+	while (!err && (vma = find_vma(mm, addr))) {
+		addr = vma->vm_end;
+		if (vma->anon_vma)
+			err = uksm_unmerge_area(space, vma);
+	}
+	mmap_read_unlock(mm);
+	mmput_async(mm);
+	return err;
+}
+
+static int uksm_unmerge_spaces(void)
+{
+	struct uksm_space *space;
+	int err, try;
+
+	for (try = 0; try < UKSM_UNMERGE_TRIES; try++) {
+		uksm_spaces_refresh();
+		list_for_each_entry(space, &uksm_spaces, list) {
+			err = uksm_unmerge_space(space);
+			if (err) {
+				pr_warn("unmerging stopped (error %d): free some memory and write 2 to run again\n",
+					err);
+				return err;
+			}
+		}
+		uksm_frames_sweep();
+		if (!uksm_stats.frames)
+			return 0;
+		msleep(UKSM_UNMERGE_PAUSE_MS);
+	}
+	pr_warn("%llu frames are still in use: write 2 to run again\n",
+		uksm_stats.frames);
+	return -EBUSY;
+}
+
+/**
+ * uksm_unmerge_all() - break every mapping of every frame
+ *
+ * Context: uksm_mutex held; may sleep, for as long as it takes. On an error
+ * what is merged stays merged and valid, and the call can be repeated.
+ * Return: 0, -ENOMEM, -EINTR, or -EBUSY: some frames could not be found.
+ */
+int uksm_unmerge_all(void)
+{
+	int err;
+
+	/* If it is us who use up the memory, nobody else is to be killed. */
+	set_current_oom_origin();
+	err = uksm_unmerge_spaces();
+	clear_current_oom_origin();
+	return err;
+}

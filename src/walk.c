@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * walk.c - reading page tables
+ *
+ * Under mmap_lock (or the lock of an anon_vma the area is in) the upper levels
+ * stay; a table of PTEs may be taken away at any time by khugepaged or by
+ * madvise, so it is mapped and locked with the pmd checked again.
+ *
+ * Dirty bits are how uksm knows what was written. Taking one off is only safe
+ * when the page itself is marked dirty (or reclaim would throw it away) and
+ * the TLB is flushed before the PTE lock is let go (or reclaim, seeing a clean
+ * PTE, would not flush before it writes the page out).
+ */
+#include "frame.h"
+#include "walk.h"
+
+/**
+ * uksm_walk_pmd() - the pmd that leads to a table of PTEs
+ * @mm: the address space; mmap_lock held, or an anon_vma lock
+ * @addr: the address
+ *
+ * Return: the pmd, or NULL: nothing there, or a huge page.
+ */
+pmd_t *uksm_walk_pmd(struct mm_struct *mm, unsigned long addr)
+{
+	unsigned long next = addr;
+
+	if (!uksm_walk_next(mm, &next, addr + 1))
+		return NULL;
+	return pmd_offset(
+		pud_offset(p4d_offset(pgd_offset(mm, addr), addr), addr), addr);
+}
+
+/**
+ * uksm_walk_next() - the next address that a table of PTEs maps
+ * @mm: the address space; mmap_lock held, or an anon_vma lock
+ * @addr: where to start; moved to the address found
+ * @end: where to stop
+ *
+ * Steps over holes by the size of the level they are in, so that huge
+ * reservations cost little.
+ *
+ * Return: false if there is none; @addr is then at least @end.
+ */
+bool uksm_walk_next(struct mm_struct *mm, unsigned long *addr,
+		    unsigned long end)
+{
+	unsigned long a = *addr;
+
+	while (a < end) {
+		pgd_t *pgd = pgd_offset(mm, a);
+		p4d_t *p4d;
+		pud_t *pud;
+		pmd_t pmd;
+
+		if (pgd_none(*pgd) || pgd_bad(*pgd)) {
+			a = (a | ~PGDIR_MASK) + 1;
+			goto next;
+		}
+		p4d = p4d_offset(pgd, a);
+		if (p4d_none(*p4d) || p4d_bad(*p4d)) {
+			a = (a | ~P4D_MASK) + 1;
+			goto next;
+		}
+		pud = pud_offset(p4d, a);
+		if (!pud_present(*pud) || pud_leaf(*pud) || pud_bad(*pud)) {
+			a = (a | ~PUD_MASK) + 1;
+			goto next;
+		}
+		pmd = uksm_pmd_read(pmd_offset(pud, a));
+		if (pmd_present(pmd) && !pmd_trans_huge(pmd) && !pmd_bad(pmd)) {
+			*addr = a;
+			return true;
+		}
+		a = (a | ~PMD_MASK) + 1;
+next:
+		if (!a) /* the very end of the address space */
+			break;
+	}
+	*addr = max(a, end);
+	return false;
+}
+
+/**
+ * uksm_walk_maps() - does an area map a frame at an address?
+ * @vma: the area; its anon_vma's lock held
+ * @addr: an address in it
+ * @pfn: of the page
+ *
+ * Return: whether a present PTE says so.
+ */
+bool uksm_walk_maps(struct vm_area_struct *vma, unsigned long addr,
+		    unsigned long pfn)
+{
+	pmd_t *pmd = uksm_walk_pmd(vma->vm_mm, addr);
+	spinlock_t *ptl;
+	pte_t *ptep, pte;
+	bool maps;
+
+	if (!pmd)
+		return false;
+	ptep = uksm_pte_map_lock(vma->vm_mm, pmd, addr, &ptl);
+	if (!ptep)
+		return false;
+	pte = ptep_get(ptep);
+	maps = pte_present(pte) && pte_pfn(pte) == pfn;
+	pte_unmap_unlock(ptep, ptl);
+	return maps;
+}
+
+/* Not to be touched for what it is. PTE lock held. */
+static bool uksm_folio_excluded(struct folio *folio)
+{
+	return folio_test_large(folio) || folio_is_zone_device(folio) ||
+	       folio_test_hwpoison(folio) ||
+	       !folio_test_swapbacked(folio) || /* MADV_FREE */
+	       !folio_test_uptodate(folio);
+}
+
+/* Not to be touched for how it is mapped. PTE lock held. */
+static bool uksm_pte_excluded(struct vm_area_struct *vma, pte_t pte)
+{
+	/* A NUMA hint is somebody else's business, and soon over. */
+	return uksm_pte_is_uffd(pte) ||
+	       (pte_protnone(pte) && vma_is_accessible(vma));
+}
+
+static void uksm_visit_take(struct uksm_visit *v, struct folio *folio,
+			    unsigned long addr)
+{
+	folio_get(folio);
+	v->page[v->nr].folio = folio;
+	v->page[v->nr++].addr = addr;
+}
+
+/* What one PTE says. PTE lock held. Return: the dirty bit is to go. */
+static bool uksm_visit_pte(struct uksm_visit *v, struct vm_area_struct *vma,
+			   unsigned long addr, pte_t pte)
+{
+	unsigned int i = uksm_page_nr(addr);
+	bool wanted = (v->flags & UKSM_VISIT_ALL) || test_bit(i, v->want);
+	struct folio *folio;
+
+	if (pte_present(pte) && pte_special(pte)) {
+		if (!is_zero_pfn(pte_pfn(pte)))
+			uksm_region_zero_clear(v->region, i);
+		return false;
+	}
+	uksm_region_zero_clear(v->region, i);
+	if (!pte_present(pte))
+		return false;
+	folio = page_folio(pfn_to_page(pte_pfn(pte)));
+	if (!folio_test_anon(folio))
+		return false;
+	if (folio_test_ksm(folio)) {
+		if ((v->flags & UKSM_VISIT_ALL) && uksm_folio_is_frame(folio))
+			uksm_visit_take(v, folio, addr);
+		return false;
+	}
+	if (uksm_folio_excluded(folio) || uksm_pte_excluded(vma, pte)) {
+		v->skipped++;
+		return false;
+	}
+	v->pages++;
+	if (v->space->opaque) {
+		if (wanted || (v->flags & UKSM_VISIT_AGE))
+			uksm_visit_take(v, folio, addr);
+		return false;
+	}
+	if (pte_dirty(pte)) {
+		v->dirty++;
+		return v->flags & UKSM_VISIT_AGE;
+	}
+	v->clean++;
+	if (wanted)
+		uksm_visit_take(v, folio, addr);
+	return false;
+}
+
+/* Take the dirty bits off the pages of v->aged in the range. PTE lock held. */
+static void uksm_visit_age(struct uksm_visit *v, pte_t *ptep,
+			   unsigned long start, unsigned long end)
+{
+	unsigned int first = uksm_page_nr(start);
+	unsigned int nr = (end - start) >> PAGE_SHIFT;
+	unsigned long from = 0, to = 0;
+	unsigned int i;
+
+	for (i = first; i < first + nr; i++) {
+		unsigned long addr = v->base + i * PAGE_SIZE;
+		struct folio *folio;
+
+		if (!test_bit(i, v->aged))
+			continue;
+		v->pte[i] = ptep_get_and_clear(v->mm, addr, ptep + i - first);
+		folio = page_folio(pfn_to_page(pte_pfn(v->pte[i])));
+		if (!folio_test_dirty(folio))
+			folio_mark_dirty(folio);
+		if (!to)
+			from = addr;
+		to = addr + PAGE_SIZE;
+	}
+	if (!to)
+		return;
+	uksm_flush_range(v->mm, from, to);
+	for (i = first; i < first + nr; i++)
+		if (test_bit(i, v->aged))
+			set_pte_at(v->mm, v->base + i * PAGE_SIZE,
+				   ptep + i - first, pte_mkclean(v->pte[i]));
+}
+
+/**
+ * uksm_walk_collect() - read the page table of (a part of) a region
+ * @v: the visit; counts, @aged and @page are added to
+ * @vma: an area that the space takes; mmap_lock held
+ * @start: first address, in @vma and in the region
+ * @end: behind the last one
+ *
+ * Context: may sleep before and after.
+ */
+void uksm_walk_collect(struct uksm_visit *v, struct vm_area_struct *vma,
+		       unsigned long start, unsigned long end)
+{
+	pmd_t *pmd = uksm_walk_pmd(v->mm, start);
+	unsigned long addr;
+	spinlock_t *ptl;
+	pte_t *ptep, *p;
+	bool age = false;
+
+	if (!pmd)
+		return;
+	ptep = uksm_pte_map_lock(v->mm, pmd, start, &ptl);
+	if (!ptep)
+		return;
+	for (addr = start, p = ptep; addr < end; addr += PAGE_SIZE, p++) {
+		pte_t pte = ptep_get(p);
+
+		if (pte_none(pte) && !v->region->nr_zero)
+			continue;
+		if (uksm_visit_pte(v, vma, addr, pte)) {
+			__set_bit(uksm_page_nr(addr), v->aged);
+			age = true;
+		}
+	}
+	if (age)
+		uksm_visit_age(v, ptep, start, end);
+	pte_unmap_unlock(ptep, ptl);
+}
