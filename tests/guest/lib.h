@@ -82,6 +82,7 @@ void fail(const char *file, int line, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4), noreturn));
 void skip(const char *fmt, ...) __attribute__((format(printf, 1, 2), noreturn));
 double now(void);
+int slowness(void);
 void msleep(unsigned int ms);
 
 #define FAIL(...) fail(__FILE__, __LINE__, __VA_ARGS__)
@@ -129,8 +130,8 @@ void msleep(unsigned int ms);
 			     #expr, g_, w_);                                   \
 	} while (0)
 
-/* how long a merge that has to come may take in a slow guest */
-#define LONG 40
+/* how long a merge that has to come may take in a slow guest, in seconds */
+#define LONG (40 * slowness())
 
 /* ---- the module's files (lib_sysfs.c) ---- */
 
