@@ -164,6 +164,29 @@ static bool uksm_bucket_add(struct uksm_index *idx, struct uksm_bucket *b,
 	return false;
 }
 
+/*
+ * Make room in bucket @n by sending one of its entries to its other bucket.
+ * Return: false if none has room there.
+ */
+static bool uksm_bucket_shift(struct uksm_index *idx, u32 n)
+{
+	struct uksm_bucket *b = &idx->bucket[n];
+	int i;
+
+	for (i = 0; i < UKSM_BUCKET_SLOTS; i++) {
+		struct uksm_bucket *to;
+
+		to = &idx->bucket[uksm_index_other(idx, n, b->tag[i])];
+		if (to == b || !uksm_bucket_add(idx, to, b->tag[i], b->val[i],
+						!(b->spilled >> i & 1)))
+			continue;
+		b->val[i] = 0;
+		idx->used--;
+		return true;
+	}
+	return false;
+}
+
 /**
  * uksm_index_insert() - add an entry
  * @idx: the index
@@ -176,14 +199,16 @@ bool uksm_index_insert(struct uksm_index *idx, u64 key, u64 val)
 {
 	u32 h = key >> 32;
 	u32 n = uksm_index_slot(idx, h);
-	struct uksm_bucket *b[2] = {
-		&idx->bucket[n],
-		&idx->bucket[uksm_index_other(idx, n, h)],
-	};
+	u32 other = uksm_index_other(idx, n, h);
+	struct uksm_bucket *b[2] = { &idx->bucket[n], &idx->bucket[other] };
 	int i, k = uksm_bucket_room(b[1]) > uksm_bucket_room(b[0]);
 
 	if (uksm_bucket_add(idx, b[k], h, val, k))
 		return true;
+	if (uksm_bucket_shift(idx, n))
+		return uksm_bucket_add(idx, b[0], h, val, 0);
+	if (uksm_bucket_shift(idx, other))
+		return uksm_bucket_add(idx, b[1], h, val, 1);
 	for (k = 0; k < 2; k++) {
 		i = uksm_bucket_victim(idx, b[k]);
 		if (i < 0)

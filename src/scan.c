@@ -72,6 +72,22 @@ static struct {
 
 /* ---- visiting a region ------------------------------------------------ */
 
+/* Take note of what became of a request. */
+static void uksm_visit_settle(struct uksm_visit *v, struct uksm_req *req)
+{
+	unsigned int i = uksm_page_nr(req->addr);
+
+	if (req->state == UKSM_REQ_BUSY)
+		v->busy++;
+	if (req->state != UKSM_REQ_MERGED)
+		return;
+	v->merged++;
+	if (!req->frame) {
+		__set_bit(i, v->zero);
+		uksm_region_zero_set(v->region, i);
+	}
+}
+
 static void uksm_visit_area(struct uksm_visit *v, struct vm_area_struct *vma)
 {
 	unsigned long start = max(v->base, vma->vm_start);
@@ -92,17 +108,8 @@ static void uksm_visit_area(struct uksm_visit *v, struct vm_area_struct *vma)
 	}
 	uksm_merge_batch(vma, batch);
 	for (i = 0; i < batch->nr; i++) {
-		struct uksm_req *req = &batch->req[i];
-
-		if (req->state == UKSM_REQ_MERGED) {
-			v->merged++;
-			if (!req->frame)
-				uksm_region_zero_set(v->region,
-						     uksm_page_nr(req->addr));
-		} else if (req->state == UKSM_REQ_BUSY) {
-			v->busy++;
-		}
-		folio_put(req->folio);
+		uksm_visit_settle(v, &batch->req[i]);
+		folio_put(batch->req[i].folio);
 	}
 }
 
@@ -115,6 +122,7 @@ static void uksm_visit_region(struct uksm_visit *v)
 	v->pages = v->clean = v->dirty = 0;
 	v->skipped = v->merged = v->busy = v->nr = 0;
 	bitmap_zero(v->aged, UKSM_REGION_PAGES);
+	bitmap_zero(v->zero, UKSM_REGION_PAGES);
 	while (addr < v->base + UKSM_REGION_SIZE) {
 		vma = find_vma(v->mm, addr);
 		if (!vma || vma->vm_start >= v->base + UKSM_REGION_SIZE)
@@ -123,6 +131,7 @@ static void uksm_visit_region(struct uksm_visit *v)
 			uksm_visit_area(v, vma);
 		addr = vma->vm_end;
 	}
+	uksm_region_zero_keep(v->region, v->zero);
 	uksm_stats.merged += v->merged;
 	/* Busy pages get one more try, in the next round. */
 	if (v->busy && !v->region->retried) {

@@ -96,16 +96,20 @@ void uksm_region_zero_set(struct uksm_region *r, unsigned int i)
 }
 
 /**
- * uksm_region_zero_clear() - a page is no zero page of uksm's (any more)
+ * uksm_region_zero_keep() - forget zero pages that are not there any more
  * @r: the region
- * @i: which page of it
+ * @found: where zero pages are now, whoever placed them
  */
-void uksm_region_zero_clear(struct uksm_region *r, unsigned int i)
+void uksm_region_zero_keep(struct uksm_region *r, const unsigned long *found)
 {
-	if (!r->zero || !__test_and_clear_bit(i, r->zero))
+	unsigned int nr;
+
+	if (!r->nr_zero)
 		return;
-	r->nr_zero--;
-	uksm_stats.zero--;
+	bitmap_and(r->zero, r->zero, found, UKSM_REGION_PAGES);
+	nr = bitmap_weight(r->zero, UKSM_REGION_PAGES);
+	uksm_stats.zero -= r->nr_zero - nr;
+	r->nr_zero = nr;
 }
 
 static void uksm_region_release(struct uksm_region *r)

@@ -63,7 +63,7 @@ void uksm_space_end_round(struct uksm_space *space);
 void uksm_region_count(struct uksm_region *r, int unshared, int restless,
 		       int skipped);
 void uksm_region_zero_set(struct uksm_region *r, unsigned int i);
-void uksm_region_zero_clear(struct uksm_region *r, unsigned int i);
+void uksm_region_zero_keep(struct uksm_region *r, const unsigned long *found);
 bool uksm_region_zero_init(struct uksm_region *r);
 
 #endif /* UKSM_SPACE_H */

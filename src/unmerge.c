@@ -59,7 +59,6 @@ static bool uksm_unmerge_next(struct uksm_space *space, unsigned long *addr,
 	pte_t *ptep, *p;
 	bool found = false;
 
-	end = min(end, (*addr & UKSM_REGION_MASK) + UKSM_REGION_SIZE);
 	ptep = pmd ? uksm_pte_map_lock(mm, pmd, *addr, &ptl) : NULL;
 	if (!ptep) {
 		*addr = end;
@@ -83,51 +82,59 @@ static int uksm_unmerge_page(struct vm_area_struct *vma, unsigned long addr)
 	return ret & VM_FAULT_OOM ? -ENOMEM : 0;
 }
 
-static int uksm_unmerge_area(struct uksm_space *space,
-			     struct vm_area_struct *vma)
+/* Break all there is in one page table. mmap_lock held. */
+static int uksm_unmerge_table(struct uksm_space *space,
+			      struct vm_area_struct *vma, unsigned long addr,
+			      unsigned long end)
 {
-	unsigned long addr = vma->vm_start;
+	unsigned int tries = 0;
 	int err;
 
-	while (uksm_walk_next(vma->vm_mm, &addr, vma->vm_end)) {
-		unsigned int tries = 0;
-
-		while (uksm_unmerge_next(space, &addr, vma->vm_end)) {
-			err = uksm_unmerge_page(vma, addr - PAGE_SIZE);
-			if (err)
-				return err;
-			/* Look at it again, but not for ever. */
-			if (++tries % 8)
-				addr -= PAGE_SIZE;
-			else
-				tries = 0;
-			if (addr >= vma->vm_end)
-				break;
-			cond_resched();
-			if (signal_pending(current))
-				return -EINTR;
-		}
+	while (addr < end && uksm_unmerge_next(space, &addr, end)) {
+		err = uksm_unmerge_page(vma, addr - PAGE_SIZE);
+		if (err)
+			return err;
+		if (signal_pending(current))
+			return -EINTR;
+		/* Look at it again, but not for ever. */
+		if (++tries % 8)
+			addr -= PAGE_SIZE;
 		cond_resched();
 	}
 	return 0;
 }
 
+/*
+ * Break all there is in one space, with mmap_lock held for one page table at a
+ * time.
+ */
 static int uksm_unmerge_space(struct uksm_space *space)
 {
 	struct mm_struct *mm = space->mm;
 	struct vm_area_struct *vma;
-	unsigned long addr = 0;
+	unsigned long addr = 0, start, end;
 	int err = 0;
 
 	if (!mmget_not_zero(mm))
 		return 0;
-	mmap_read_lock(mm);
-	while (!err && (vma = find_vma(mm, addr))) {
+	while (!err) {
+		mmap_read_lock(mm);
+		vma = find_vma(mm, addr);
+		if (!vma) {
+			mmap_read_unlock(mm);
+			break;
+		}
+		start = max(addr, vma->vm_start);
 		addr = vma->vm_end;
-		if (vma->anon_vma)
-			err = uksm_unmerge_area(space, vma);
+		if (vma->anon_vma && uksm_walk_next(mm, &start, addr)) {
+			end = min(vma->vm_end, (start & UKSM_REGION_MASK) +
+						       UKSM_REGION_SIZE);
+			err = uksm_unmerge_table(space, vma, start, end);
+			addr = end;
+		}
+		mmap_read_unlock(mm);
+		cond_resched();
 	}
-	mmap_read_unlock(mm);
 	mmput_async(mm);
 	return err;
 }

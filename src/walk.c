@@ -141,14 +141,13 @@ static bool uksm_visit_pte(struct uksm_visit *v, struct vm_area_struct *vma,
 	bool wanted = (v->flags & UKSM_VISIT_ALL) || test_bit(i, v->want);
 	struct folio *folio;
 
-	if (pte_present(pte) && pte_special(pte)) {
-		if (!is_zero_pfn(pte_pfn(pte)))
-			uksm_region_zero_clear(v->region, i);
-		return false;
-	}
-	uksm_region_zero_clear(v->region, i);
 	if (!pte_present(pte))
 		return false;
+	if (pte_special(pte)) {
+		if (is_zero_pfn(pte_pfn(pte)))
+			__set_bit(i, v->zero);
+		return false;
+	}
 	folio = page_folio(pfn_to_page(pte_pfn(pte)));
 	if (!folio_test_anon(folio))
 		return false;
@@ -235,7 +234,7 @@ void uksm_walk_collect(struct uksm_visit *v, struct vm_area_struct *vma,
 	for (addr = start, p = ptep; addr < end; addr += PAGE_SIZE, p++) {
 		pte_t pte = ptep_get(p);
 
-		if (pte_none(pte) && !v->region->nr_zero)
+		if (pte_none(pte))
 			continue;
 		if (uksm_visit_pte(v, vma, addr, pte)) {
 			__set_bit(uksm_page_nr(addr), v->aged);

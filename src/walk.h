@@ -32,6 +32,7 @@ struct uksm_page {
  * @flags: UKSM_VISIT_*
  * @want: the pages wanted, with UKSM_VISIT_WANT
  * @aged: pages to look at a second time
+ * @zero: zero pages that uksm placed and that were found again
  * @pages: pages that could be merged
  * @clean: those that were not written of late
  * @dirty: those that were
@@ -50,6 +51,7 @@ struct uksm_visit {
 	unsigned int flags;
 	DECLARE_BITMAP(want, UKSM_REGION_PAGES);
 	DECLARE_BITMAP(aged, UKSM_REGION_PAGES);
+	DECLARE_BITMAP(zero, UKSM_REGION_PAGES);
 	unsigned int pages;
 	unsigned int clean;
 	unsigned int dirty;
