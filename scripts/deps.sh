@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# usage: scripts/deps.sh build|vm|kernel|suite|check|dkms...
+# usage: scripts/deps.sh build|vm|demo|kernel|suite|check|dkms...
 # Install the packages that a purpose needs and this machine lacks. Says so; silent when there is nothing to do.
 
 # shellcheck source=scripts/lib.sh
@@ -9,9 +9,11 @@
 packages() {
 	case $1 in
 	build) echo gcc make libc6-dev ;;
+	unit) echo gcc make libc6-dev libxxhash-dev ;;
 	vm) echo gcc make libc6-dev qemu-system-x86 busybox-static cpio kmod xz-utils zstd ;;
 	kernel) echo gcc make libc6-dev flex bison bc libelf-dev libssl-dev xz-utils kmod ;; # to build one
 	suite) echo mmdebstrap ;;
+	demo) echo e2fsprogs ;;
 	check) echo gcc make sparse coccinelle shellcheck clang-format git perl python3 binutils xz-utils ;;
 	dkms) echo dkms ;;
 	*) die "unknown purpose: $1" ;;

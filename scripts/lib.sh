@@ -15,6 +15,12 @@ cache=${UKSM_CACHE:-${XDG_CACHE_HOME:-${HOME:?}/.cache}/uksm}
 work=$cache/build/$(cksum <<<"$top" | cut -d ' ' -f 1)
 mkdir -p "$cache/lock" "$cache/logs" "$work"
 
+# What no run may leave in the kernel's log. Not "Call Trace": the OOM killer and fault injection write one, too.
+# shellcheck disable=SC2034
+bad='WARNING:|BUG:|kernel BUG at|Oops|general protection fault|Bad rss-counter|Bad page|KASAN|UBSAN|suspicious RCU'
+bad+='|possible (circular|recursive) locking|INFO: (task|rcu|lockdep|trying|possible)|soft lockup|corruption'
+bad+='|kmemleak: [0-9]+ new|bad: scheduling|refcount_t:|uksm: inconsistent'
+
 say() { echo "$*" >&2; }
 die() { echo "${0##*/}: $*" >&2; exit 1; }
 

@@ -23,11 +23,6 @@ debug) slow=$((slow * 5)) ;;
 *-rt) slow=$((slow * 2)) ;;
 esac
 
-# What no run may leave in the kernel's log. Not "Call Trace": the OOM killer and fault injection write one, too.
-bad='WARNING:|BUG:|kernel BUG at|Oops|general protection fault|Bad rss-counter|Bad page|KASAN|UBSAN|suspicious RCU'
-bad+='|possible (circular|recursive) locking|INFO: (task|rcu|lockdep|trying|possible)|soft lockup|corruption'
-bad+='|kmemleak: [0-9]+ new|bad: scheduling|refcount_t:|uksm: inconsistent'
-
 # shellcheck disable=SC2034  # make_initrd writes them for the guest by name
 needs() {
 	local source line
