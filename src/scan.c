@@ -228,14 +228,18 @@ static int uksm_look_step(struct uksm_space *space)
 	return !more;
 }
 
-/* Visit the pages of a work. */
-static void uksm_work_step(struct uksm_work *work, bool second)
+/* Visit the pages of the first work of a queue. */
+static void uksm_work_step(enum uksm_work_queue q)
 {
-	unsigned long base = work->nr << UKSM_REGION_SHIFT;
-	struct uksm_space *space = uksm_space_find(work->space);
+	struct uksm_work work = *uksm_work_first(q);
+	unsigned long base = work.nr << UKSM_REGION_SHIFT;
+	struct uksm_space *space = uksm_space_find(work.space);
 	struct uksm_region *r = space ? uksm_space_region(space, base) : NULL;
 	struct uksm_visit *v = uksm_visit;
+	int unshared;
 
+	/* First of all: the visit may add to the queue. */
+	uksm_work_pop(q);
 	if (!r || (space->opaque && !r->sum))
 		return;
 	if (uksm_visit_begin(v, space)) {
@@ -245,16 +249,18 @@ static void uksm_work_step(struct uksm_work *work, bool second)
 	v->base = base;
 	v->region = r;
 	v->flags = UKSM_VISIT_WANT;
-	bitmap_copy(v->want, work->want, UKSM_REGION_PAGES);
+	bitmap_copy(v->want, work.want, UKSM_REGION_PAGES);
 	uksm_visit_region(v);
 	uksm_visit_end(v);
 
-	uksm_region_count(r,
-			  r->unshared - v->merged +
-				  (second ? (int)(r->restless - v->dirty) : 0),
-			  second ? v->dirty : r->restless, r->skipped);
-	if (second)
+	unshared = (int)r->unshared - (int)v->merged;
+	if (q == UKSM_WORK_SECOND) {
+		unshared += (int)r->restless - (int)v->dirty;
+		uksm_region_count(r, unshared, v->dirty, r->skipped);
 		uksm_region_account(r, v->pages, v->dirty);
+	} else {
+		uksm_region_count(r, unshared, r->restless, r->skipped);
+	}
 }
 
 /* ---- pacing ----------------------------------------------------------- */
@@ -276,7 +282,8 @@ static void uksm_nap(u64 us, unsigned long epoch)
 		wait_event_freezable_timeout(
 			uksm_wait,
 			!uksm_should_run() || READ_ONCE(uksm_epoch) != epoch,
-			usecs_to_jiffies(us));
+			msecs_to_jiffies(
+				min_t(u64, us / USEC_PER_MSEC, INT_MAX)));
 	uksm_slice.slept_ns += ktime_get_ns() - start;
 	try_to_freeze();
 }
@@ -351,24 +358,20 @@ static bool uksm_scan_work(bool all)
 	for (;;) {
 		work = uksm_work_first(UKSM_WORK_URGENT);
 		if (work) {
-			uksm_work_step(work, false);
-			uksm_work_pop(UKSM_WORK_URGENT);
-			if (!uksm_between())
-				return false;
-			continue;
-		}
-		work = uksm_work_first(UKSM_WORK_SECOND);
-		if (!work)
-			return true;
-		if (work->due > ktime_get_ns()) {
-			if (!all && !uksm_work_full(UKSM_WORK_SECOND))
+			uksm_work_step(UKSM_WORK_URGENT);
+		} else {
+			work = uksm_work_first(UKSM_WORK_SECOND);
+			if (!work)
 				return true;
-			if (!uksm_wait_until(work->due))
-				return false;
-			continue;
+			if (work->due > ktime_get_ns()) {
+				if (!all && !uksm_work_full(UKSM_WORK_SECOND))
+					return true;
+				if (!uksm_wait_until(work->due))
+					return false;
+				continue;
+			}
+			uksm_work_step(UKSM_WORK_SECOND);
 		}
-		uksm_work_step(work, true);
-		uksm_work_pop(UKSM_WORK_SECOND);
 		if (!uksm_between())
 			return false;
 	}

@@ -252,14 +252,16 @@ static struct uksm_space *uksm_space_of(struct mm_struct *mm)
 /* Under RCU and task_lock: @mm is alive. Without memory: next round. */
 static struct uksm_space *uksm_space_create(struct mm_struct *mm)
 {
+	static u32 next_id;
 	struct uksm_space *space;
 
 	space = kmem_cache_zalloc(uksm_space_cache, GFP_NOWAIT | __GFP_NOWARN);
 	if (!space)
 		return NULL;
-	if (xa_alloc(&uksm_space_ids, &space->id, space,
-		     XA_LIMIT(1, UKSM_SPACE_ID_MAX),
-		     GFP_NOWAIT | __GFP_NOWARN)) {
+	/* In turn: what the index says of an id that is gone is of no one. */
+	if (xa_alloc_cyclic(&uksm_space_ids, &space->id, space,
+			    XA_LIMIT(1, UKSM_SPACE_ID_MAX), &next_id,
+			    GFP_NOWAIT | __GFP_NOWARN) < 0) {
 		kmem_cache_free(uksm_space_cache, space);
 		return NULL;
 	}
