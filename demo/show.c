@@ -7,8 +7,7 @@
  *
  *	show live|plain
  *
- * The right answers come from two further programs of the same kind, which say beforehand, without uksm, what is to be
- * answered, and end.
+ * The right answers come from two further programs, one of each kind, which give them before uksm is loaded, and end.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -36,7 +35,8 @@
 #define ROOT "/mnt"
 #define SYSFS "/sys/kernel/mm/uksm/"
 #define UID 1000
-#define QUESTIONS 6 /* asked in turn while memory is being merged, and before and after */
+#define WRITES 4 /* ways of writing to the data */
+#define QUESTIONS 4 /* asked in turn while memory is being merged, and before and after */
 #define MERGE_MAX 100 /* seconds */
 
 static const struct {
@@ -56,9 +56,10 @@ struct program {
 	char line[512];
 };
 
-static struct program program[PROGRAMS], reference[KINDS];
+static struct program program[PROGRAMS + KINDS];
+static struct program *const reference = program + PROGRAMS; /* one of each kind */
 static char answers[KINDS][QUESTIONS][80]; /* the right ones */
-static char answers_written[KINDS][EACH][80]; /* and after writing */
+static char answers_written[KINDS][WRITES][80]; /* and after writing */
 
 static bool live;
 static double t0;
@@ -131,9 +132,9 @@ static void uksm_set(const char *file, const char *value)
 	close(fd);
 }
 
-/* What the table is made of, in KiB; pages for the counts of uksm. */
+/* What the kernel says, in KiB. */
 struct memory {
-	long long used, anon;
+	long long used, anon, huge;
 };
 
 static struct memory memory(void)
@@ -147,6 +148,7 @@ static struct memory memory(void)
 	available = atoll(strstr(buf, "MemAvailable:") + 13);
 	m.used = total - available;
 	m.anon = atoll(strstr(buf, "AnonPages:") + 10);
+	m.huge = atoll(strstr(buf, "AnonHugePages:") + 14);
 	return m;
 }
 
@@ -207,22 +209,21 @@ static void draw(void)
 {
 	static int lines;
 	struct utsname u;
-	double cpu, merged, saved;
+	double cpu, saved;
 
 	if (!live)
 		return;
 	uname(&u);
 	screen.now = memory();
 	cpu = uksmd_seconds();
-	merged = (uksm("pages_sharing") + uksm("ksm_zero_pages")) / 256.0;
-	saved = screen.first.anon ? (screen.first.anon - screen.now.anon) / 1024.0 : 0;
+	saved = (uksm("pages_sharing") + uksm("ksm_zero_pages")) / 256.0;
 	if (lines)
 		printf("\033[%dA", lines);
 	printf("\033[K\n  uksm on Linux %s, in QEMU: %s\033[K\n\033[K\n", u.release, screen.stage);
 	bar("programs ready", (double)screen.started / PROGRAMS, "%d of %d", screen.started, PROGRAMS);
 	bar("their memory", screen.first.anon ? (double)screen.now.anon / screen.first.anon : 1, "%.1f MiB",
 	    screen.now.anon / 1024.0);
-	bar("saved", screen.first.anon ? merged * 1024 / screen.first.anon : 0, "%.1f MiB", saved > 0 ? saved : 0);
+	bar("saved", screen.first.anon ? saved * 1024 / screen.first.anon : 0, "%.1f MiB", saved);
 	bar("CPU time of uksmd", screen.since ? cpu / (now() - screen.since) : 0, "%.1f s, scan %lld", cpu,
 	    uksm("full_scans"));
 	bar("answers right", nr_asked ? (double)nr_right / nr_asked : 0, "%u of %u", nr_right, nr_asked);
@@ -311,11 +312,11 @@ static bool hear(struct program *p)
 static void hear_all(struct program *p, int nr, void (*said)(struct program *))
 {
 	double start = now();
-	bool done[PROGRAMS] = {};
+	bool done[PROGRAMS + KINDS] = {};
 	int i, left = nr;
 
 	while (left) {
-		struct pollfd fd[PROGRAMS];
+		struct pollfd fd[PROGRAMS + KINDS];
 
 		for (i = 0; i < nr; i++)
 			fd[i] = (struct pollfd){ .fd = done[i] ? -1 : p[i].from, .events = POLLIN };
@@ -335,7 +336,7 @@ static void hear_all(struct program *p, int nr, void (*said)(struct program *))
 
 static void is_ready(struct program *p)
 {
-	screen.started += p < &reference[0] || p >= &reference[KINDS];
+	screen.started += p < reference;
 }
 
 static void is_answer(struct program *p)
@@ -362,27 +363,33 @@ static void ask_all(int q)
 	hear_all(program, PROGRAMS, is_answer);
 }
 
-/* Learn the right answers. */
+static void start_all(void)
+{
+	int i;
+
+	for (i = 0; i < PROGRAMS + KINDS; i++)
+		program_start(&program[i], i % KINDS, i / KINDS);
+	hear_all(program, PROGRAMS + KINDS, is_ready);
+}
+
+/* Learn the right answers; with that the two extra programs have done their part. */
 static void learn(void)
 {
 	int k, i;
 
-	for (k = 0; k < KINDS; k++)
-		program_start(&reference[k], k, -1);
-	hear_all(reference, KINDS, is_ready);
-	for (i = 0; i < QUESTIONS + EACH; i++) {
+	for (i = 0; i < QUESTIONS + WRITES; i++) {
 		for (k = 0; k < KINDS; k++) {
 			if (i < QUESTIONS)
 				tell(&reference[k], NULL, "ask question-%d\n", i);
 			else
-				tell(&reference[k], NULL, "expect written %d\n", i - QUESTIONS + 1);
+				tell(&reference[k], NULL, "expect written %d\n", i - QUESTIONS);
 		}
 		hear_all(reference, KINDS, is_said);
 		for (k = 0; k < KINDS; k++) {
 			char *a = i < QUESTIONS ? answers[k][i] : answers_written[k][i - QUESTIONS];
 
 			if (strlen(reference[k].line) != 64)
-				fail("no answer from %s", kinds[k].what);
+				fail("no answer from one of the %s", kinds[k].what);
 			strcpy(a, reference[k].line);
 		}
 	}
@@ -390,25 +397,15 @@ static void learn(void)
 		program_end(&reference[k]);
 }
 
-static void start_all(void)
-{
-	int i;
-
-	/* Python and shells by turns, so that both kinds grow on the screen. */
-	for (i = 0; i < PROGRAMS; i++)
-		program_start(&program[i], i % KINDS, i / KINDS);
-	hear_all(program, PROGRAMS, is_ready);
-}
-
 static void write_all(void)
 {
 	int i;
 
 	for (i = 0; i < PROGRAMS; i++)
-		tell(&program[i], NULL, "write %d\n", program[i].nr + 1);
+		tell(&program[i], NULL, "write %d\n", program[i].nr % WRITES);
 	hear_all(program, PROGRAMS, is_said);
 	for (i = 0; i < PROGRAMS; i++)
-		tell(&program[i], answers_written[program[i].kind][program[i].nr], "ask written\n");
+		tell(&program[i], answers_written[program[i].kind][program[i].nr % WRITES], "ask written\n");
 	hear_all(program, PROGRAMS, is_answer);
 }
 
@@ -481,28 +478,27 @@ static void row(const char *what, double before, double after)
 	       100 * (before - after) / before);
 }
 
-static void count(const char *what, long long pages, const char *remark)
+static void count(const char *what, long long pages)
 {
-	printf("  %-34s %9lld pages %9.1f MiB   %s\n", what, pages, pages / 256.0, remark);
+	printf("  %-34s %9lld pages %13.1f MiB\n", what, pages, pages / 256.0);
 }
 
 int main(int argc, char **argv)
 {
 	struct memory before, after;
-	long long frames, sharing, zero, skipped, own;
-	double took, wall, cpu;
+	long long frames, sharing, zero, own;
+	double took, cpu;
 	int i, right = 0;
-	char thp[100];
 
 	live = argc > 1 && !strcmp(argv[1], "live");
 	t0 = now();
 	signal(SIGPIPE, SIG_IGN);
 	prepare_root();
 
-	stage("working out the right answers");
-	learn();
 	stage("starting the programs");
 	start_all();
+	stage("asking for their answers");
+	learn();
 	ask_all(0);
 	stage("measuring");
 	pass(2);
@@ -510,11 +506,10 @@ int main(int argc, char **argv)
 
 	load_uksm();
 	pass(1);
-	screen.since = wall = now();
+	screen.since = now();
 	uksm_set("run", "1");
 	stage("merging");
 	took = merge();
-	wall = now() - wall;
 	stage("measuring");
 	ask_all(QUESTIONS - 1);
 	pass(3);
@@ -523,7 +518,6 @@ int main(int argc, char **argv)
 	frames = uksm("pages_shared");
 	sharing = uksm("pages_sharing");
 	zero = uksm("ksm_zero_pages");
-	skipped = uksm("pages_skipped");
 	own = uksm("metadata_bytes");
 	stage("the programs write to their memory, merged pages among it");
 	write_all();
@@ -536,18 +530,14 @@ int main(int argc, char **argv)
 	row("all memory in use", before.used, after.used);
 	row("anonymous memory of processes", before.anon, after.anon);
 	printf("\n");
-	count("equal pages, shared", sharing + frames, "now");
-	count("  in frames", frames, "");
-	count("pages of zeros, given back", zero, "");
-	if (!read_text("/sys/kernel/mm/transparent_hugepage/enabled", thp, sizeof(thp)))
-		strcpy(thp, "\n");
-	*strchrnul(thp, '\n') = 0;
-	count("left alone (in huge pages, mostly)", skipped, "");
-	printf("  %-34s %27.1f MiB\n", "uksm's own memory", own / 1048576.0);
-	printf("  %-34s %27.1f s     of %.0f s; the last page was merged after %.0f s\n", "CPU time of uksmd", cpu, wall,
-	       took);
-	printf("\n  %d of %d programs answered right (%u answers of %u: before, while merging, after, after writing)\n",
-	       right, PROGRAMS, nr_right, nr_asked);
+	count("equal pages, shared", sharing + frames);
+	count("  what they take now", frames);
+	count("pages of zeros, given back", zero);
+	count("in huge pages, left alone", after.huge / 4);
+	printf("  %-34s %29.1f MiB\n", "uksm's own memory", own / 1048576.0);
+	printf("  %-34s %29.1f s, in %.0f s\n", "CPU time of uksmd", cpu, took);
+	printf("\n  %d of %d programs answered right: %u of %u answers, before uksm was loaded, while it\n"
+	       "  merged, afterwards, and after all had written to their memory\n", right, PROGRAMS, nr_right, nr_asked);
 	fflush(stdout);
 	for (i = 0; i < PROGRAMS; i++)
 		program_end(&program[i]);
