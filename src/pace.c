@@ -9,6 +9,9 @@
  */
 #include "pace.h"
 
+/* Two years. What is longer is a clock gone mad, and would overflow. */
+#define UKSM_PACE_MAX_NS (1LL << 56)
+
 /**
  * uksm_pace_percentage() - what a governor allows by default
  * @governor: the governor
@@ -66,10 +69,12 @@ u64 uksm_pace_sleep_us(struct uksm_pace *pace, u64 used_ns, u64 slept_ns,
 		pace->owed_ns = 0;
 	} else {
 		/* In CPU time: what p percent allow while asleep. */
+		used_ns = min_t(u64, used_ns, UKSM_PACE_MAX_NS);
+		slept_ns = min_t(u64, slept_ns, UKSM_PACE_MAX_NS);
 		pace->owed_ns += used_ns;
 		pace->owed_ns -= slept_ns * percentage / (100 - percentage);
-		if (pace->owed_ns < 0)
-			pace->owed_ns = 0;
+		pace->owed_ns =
+			clamp_t(s64, pace->owed_ns, 0, UKSM_PACE_MAX_NS);
 		us = (u64)pace->owed_ns * (100 - percentage) / percentage /
 		     1000;
 		if (us > UKSM_SLEEP_MAX_US)

@@ -5,7 +5,8 @@
 #include "pure.h"
 
 #define UKSM_SLICE_MIN_US 200
-#define UKSM_SLICE_MAX_US 20000
+/* Long enough for 95 percent between sleeps of 20 ms. */
+#define UKSM_SLICE_MAX_US 400000
 #define UKSM_SLEEP_MAX_US 2000000
 /* After rounds that found nothing new, the next one waits: 2^n * 125 ms. */
 #define UKSM_IDLE_MAX 4

@@ -12,6 +12,7 @@
 #include <linux/bits.h>
 #include <linux/bitops.h>
 #include <linux/math64.h>
+#include <linux/minmax.h>
 #include <linux/mm.h>
 #include <linux/string.h>
 #include <linux/types.h>
