@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What src/pure.h takes from the kernel, for user space. xxh64() is compiled
+ * in and not linked, so that the sanitizers see what it reads.
+ */
+#ifndef UKSM_PURE_USER_H
+#define UKSM_PURE_USER_H
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+typedef uint8_t u8;
+typedef uint16_t u16;
+typedef uint32_t u32;
+typedef uint64_t u64;
+typedef int64_t s64;
+
+#define PAGE_SIZE 4096UL
+#define U32_MAX UINT32_MAX
+
+#define min_t(type, a, b) ((type)(a) < (type)(b) ? (type)(a) : (type)(b))
+#define max_t(type, a, b) ((type)(a) > (type)(b) ? (type)(a) : (type)(b))
+#define clamp_t(type, v, lo, hi) min_t(type, max_t(type, v, lo), hi)
+
+static inline u64 xxh64(const void *input, size_t length, u64 seed)
+{
+	return XXH64(input, length, seed);
+}
+
+#endif /* UKSM_PURE_USER_H */
