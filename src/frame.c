@@ -341,13 +341,13 @@ static int uksm_frame_sweep(struct uksm_frame *frame)
 	mapcount = uksm_folio_mapcount(folio);
 	if (!uksm_frame_holds(frame, folio)) {
 		mapcount = 1; /* it moved: next time */
-	} else if (!mapcount) {
+	} else if (mapcount) {
+		uksm_rmap_items_prune(frame, folio);
+	} else {
 		uksm_frame_kill(frame);
 		folio_unlock(folio);
 		folio_put(folio);
 		return 0;
-	} else {
-		uksm_rmap_items_prune(frame, folio);
 	}
 	folio_unlock(folio);
 out:

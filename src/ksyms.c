@@ -21,12 +21,13 @@
 UKSM_KSYM_FUNCTIONS(UKSM_KSYM_DEFINE)
 #undef UKSM_KSYM_DEFINE
 
-#define UKSM_KSYM_DEFINE(sym, type, why) type *uksm_ksym_##sym;
+#define UKSM_KSYM_DEFINE(sym, type, why) typeof(type) *uksm_ksym_##sym;
 UKSM_KSYM_DATA(UKSM_KSYM_DEFINE)
 #undef UKSM_KSYM_DEFINE
 
 DEFINE_STATIC_CALL_NULL(uksm_lookup, kallsyms_lookup_name);
 
+/* clang-format off */
 static const struct {
 	const char *name;
 	const char *why;
@@ -35,9 +36,11 @@ static const struct {
 	UKSM_KSYM_FUNCTIONS(UKSM_KSYM_NAME)
 #undef UKSM_KSYM_NAME
 #define UKSM_KSYM_NAME(sym, type, why) { #sym, why },
-		UKSM_KSYM_DATA(UKSM_KSYM_NAME)
+	UKSM_KSYM_DATA(UKSM_KSYM_NAME)
 #undef UKSM_KSYM_NAME
 };
+
+/* clang-format on */
 
 /* Bind kallsyms_lookup_name(). May sleep. */
 static int uksm_ksyms_bind_lookup(void)
@@ -50,7 +53,8 @@ static int uksm_ksyms_bind_lookup(void)
 		       err);
 		return -EOPNOTSUPP;
 	}
-	static_call_update(uksm_lookup, (typeof(&kallsyms_lookup_name))kp.addr);
+	static_call_update(uksm_lookup,
+			   (typeof(kallsyms_lookup_name) *)kp.addr);
 	unregister_kprobe(&kp);
 	return 0;
 }
@@ -63,8 +67,9 @@ static int uksm_ksyms_bind_lookup(void)
  */
 int __init uksm_ksyms_init(void)
 {
+	static char lacks[960] __initdata; /* one line of the log */
 	unsigned long addr[ARRAY_SIZE(uksm_ksyms)];
-	int i, missing = 0, err;
+	int i, err, len = 0;
 
 	err = uksm_ksyms_bind_lookup();
 	if (err)
@@ -72,23 +77,24 @@ int __init uksm_ksyms_init(void)
 
 	for (i = 0; i < ARRAY_SIZE(uksm_ksyms); i++) {
 		addr[i] = static_call(uksm_lookup)(uksm_ksyms[i].name);
-		if (addr[i])
-			continue;
-		if (!missing++)
-			pr_err("this kernel is not supported, it lacks:");
-		pr_cont(" %s (to %s)", uksm_ksyms[i].name, uksm_ksyms[i].why);
+		if (!addr[i])
+			len += scnprintf(lacks + len, sizeof(lacks) - len,
+					 " %s (to %s)", uksm_ksyms[i].name,
+					 uksm_ksyms[i].why);
 	}
-	if (missing) {
-		pr_cont(". Use a distribution kernel from 6.1 to 7.3, or a newer uksm\n");
+	if (len) {
+		pr_err("this kernel is not supported, it lacks:%s. Use a distribution kernel from 6.1 to 7.3, or a newer uksm\n",
+		       lacks);
 		return -EOPNOTSUPP;
 	}
 
 	i = 0;
 #define UKSM_KSYM_BIND(fn, why) \
-	static_call_update(uksm_##fn, (typeof(&fn))addr[i++]);
+	static_call_update(uksm_##fn, (typeof(fn) *)addr[i++]);
 	UKSM_KSYM_FUNCTIONS(UKSM_KSYM_BIND)
 #undef UKSM_KSYM_BIND
-#define UKSM_KSYM_BIND(sym, type, why) uksm_ksym_##sym = (type *)addr[i++];
+#define UKSM_KSYM_BIND(sym, type, why) \
+	uksm_ksym_##sym = (typeof(type) *)addr[i++];
 	UKSM_KSYM_DATA(UKSM_KSYM_BIND)
 #undef UKSM_KSYM_BIND
 	return 0;

@@ -27,12 +27,20 @@
 #include "rmap.h"
 #include "walk.h"
 
-/* Runs over the requests that have come as far as @st. */
-#define uksm_for_each_req(req, batch, st)                              \
-	for ((req) = (batch)->req; (req) < (batch)->req + (batch)->nr; \
-	     (req)++)                                                  \
-		if ((req)->state != (st)) {                            \
-		} else
+/* The first request from @req on that has come as far as @state, or NULL. */
+static struct uksm_req *uksm_req_next(struct uksm_batch *batch,
+				      struct uksm_req *req,
+				      enum uksm_req_state state)
+{
+	for (; req < batch->req + batch->nr; req++)
+		if (req->state == state)
+			return req;
+	return NULL;
+}
+
+#define uksm_for_each_req(req, batch, state)                         \
+	for ((req) = uksm_req_next(batch, (batch)->req, state); req; \
+	     (req) = uksm_req_next(batch, (req) + 1, state))
 
 /* Lock what can be locked. */
 static bool uksm_merge_lock(struct uksm_batch *batch)
@@ -40,8 +48,7 @@ static bool uksm_merge_lock(struct uksm_batch *batch)
 	struct uksm_req *req;
 	bool any = false;
 
-	uksm_for_each_req(req, batch, UKSM_REQ_WAITING)
-	{
+	uksm_for_each_req(req, batch, UKSM_REQ_WAITING) {
 		struct folio *folio = req->folio;
 
 		if (!folio_trylock(folio)) {
@@ -99,8 +106,7 @@ static bool uksm_change_begin(struct uksm_change *c, struct vm_area_struct *vma,
 	struct uksm_req *req;
 	pmd_t *pmd;
 
-	uksm_for_each_req(req, batch, state)
-	{
+	uksm_for_each_req(req, batch, state) {
 		start = min(start, req->addr);
 		end = max(end, req->addr + PAGE_SIZE);
 	}
@@ -170,8 +176,7 @@ static void uksm_merge_protect(struct vm_area_struct *vma,
 
 	if (!uksm_change_begin(&c, vma, batch, UKSM_REQ_LOCKED))
 		return;
-	uksm_for_each_req(req, batch, UKSM_REQ_LOCKED)
-	{
+	uksm_for_each_req(req, batch, UKSM_REQ_LOCKED) {
 		pte_t pte = ptep_get(uksm_change_pte(&c, req));
 
 		if (!pte_present(pte) || pte_special(pte) ||
@@ -185,8 +190,7 @@ static void uksm_merge_protect(struct vm_area_struct *vma,
 		req->state = UKSM_REQ_CLEARED;
 	}
 	uksm_change_flush(&c);
-	uksm_for_each_req(req, batch, UKSM_REQ_CLEARED)
-	{
+	uksm_for_each_req(req, batch, UKSM_REQ_CLEARED) {
 		pte_t *ptep = uksm_change_pte(&c, req);
 
 		if (!uksm_folio_try_share(req->folio)) {
@@ -282,8 +286,7 @@ static void uksm_merge_compare(struct vm_area_struct *vma,
 {
 	struct uksm_req *req;
 
-	uksm_for_each_req(req, batch, UKSM_REQ_PROTECTED)
-	{
+	uksm_for_each_req(req, batch, UKSM_REQ_PROTECTED) {
 		req->state = uksm_req_compare(req, vma, batch);
 		if (req->state != UKSM_REQ_READY)
 			folio_unlock(req->folio);
@@ -319,8 +322,7 @@ static void uksm_merge_map(struct vm_area_struct *vma, struct uksm_batch *batch)
 
 	if (!uksm_change_begin(&c, vma, batch, UKSM_REQ_READY))
 		return;
-	uksm_for_each_req(req, batch, UKSM_REQ_READY)
-	{
+	uksm_for_each_req(req, batch, UKSM_REQ_READY) {
 		pte_t pte = ptep_get(uksm_change_pte(&c, req));
 
 		/* Only the accessed bit may have changed. */
@@ -340,8 +342,7 @@ static void uksm_merge_map(struct vm_area_struct *vma, struct uksm_batch *batch)
 #ifndef UKSM_MUTANT_FLUSH
 	uksm_change_flush(&c);
 #endif
-	uksm_for_each_req(req, batch, UKSM_REQ_CLEARED)
-	{
+	uksm_for_each_req(req, batch, UKSM_REQ_CLEARED) {
 		struct folio *kfolio = !req->frame	 ? NULL :
 				       req->frame->folio ?:
 							   req->kfolio;

@@ -10,7 +10,7 @@
 #include "pace.h"
 
 /* Two years. What is longer is a clock gone mad, and would overflow. */
-#define UKSM_PACE_MAX_NS (1LL << 56)
+#define UKSM_PACE_MAX_NS BIT_ULL(56)
 
 /**
  * uksm_pace_percentage() - what a governor allows by default

@@ -136,6 +136,7 @@ int uksm_set_cpu_governor(const char *val)
 	uksm_setting_store(&uksm_settings.governor, value);
 	return 0;
 }
+
 UKSM_SHOW_CHOICE(cpu_governor, governor, uksm_governor_names)
 
 int uksm_set_max_cpu_percentage(const char *val)

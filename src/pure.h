@@ -23,7 +23,7 @@
 
 /* A region is what one page table of 4 KiB pages maps. */
 #define UKSM_REGION_SHIFT 21
-#define UKSM_REGION_SIZE (1UL << UKSM_REGION_SHIFT)
+#define UKSM_REGION_SIZE BIT(UKSM_REGION_SHIFT)
 #define UKSM_REGION_MASK (~(UKSM_REGION_SIZE - 1))
 #define UKSM_REGION_PAGES (UKSM_REGION_SIZE / PAGE_SIZE)
 

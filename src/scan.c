@@ -119,8 +119,13 @@ static void uksm_visit_region(struct uksm_visit *v)
 	struct vm_area_struct *vma;
 	unsigned long addr = v->base;
 
-	v->pages = v->clean = v->dirty = 0;
-	v->skipped = v->merged = v->busy = v->nr = 0;
+	v->pages = 0;
+	v->clean = 0;
+	v->dirty = 0;
+	v->skipped = 0;
+	v->merged = 0;
+	v->busy = 0;
+	v->nr = 0;
 	bitmap_zero(v->aged, UKSM_REGION_PAGES);
 	bitmap_zero(v->zero, UKSM_REGION_PAGES);
 	while (addr < v->base + UKSM_REGION_SIZE) {

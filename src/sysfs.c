@@ -84,9 +84,14 @@ static s64 uksm_profit(void)
 UKSM_COUNTS(UKSM_COUNT)
 
 #define UKSM_ATTR(name, ...) &uksm_file_##name.attr,
+/* clang-format off */
 static struct attribute *uksm_attrs[] = {
-	UKSM_SETTINGS(UKSM_ATTR) UKSM_COUNTS(UKSM_ATTR) NULL,
+	UKSM_SETTINGS(UKSM_ATTR)
+	UKSM_COUNTS(UKSM_ATTR)
+	NULL,
 };
+
+/* clang-format on */
 
 static const struct attribute_group uksm_attr_group = {
 	.attrs = uksm_attrs,

@@ -27,7 +27,7 @@
 
 #include <asm/tlbflush.h>
 
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 1, 0)
+#if KERNEL_VERSION(6, 1, 0) > LINUX_VERSION_CODE
 #error "uksm needs Linux 6.1 or newer"
 #endif
 #ifndef CONFIG_KSM
@@ -51,9 +51,9 @@
 
 /* Not shown to modules by asm/tlbflush.h; Kbuild has compared the two. */
 #ifdef UKSM_HAVE_FLUSH_RANGE
-extern void flush_tlb_mm_range(struct mm_struct *mm, unsigned long start,
-			       unsigned long end, unsigned int stride_shift,
-			       bool freed_tables);
+void flush_tlb_mm_range(struct mm_struct *mm, unsigned long start,
+			unsigned long end, unsigned int stride_shift,
+			bool freed_tables);
 #else
 #error "uksm does not know this kernel's flush_tlb_mm_range()"
 #endif

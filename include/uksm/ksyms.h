@@ -73,7 +73,7 @@
 UKSM_KSYM_FUNCTIONS(UKSM_KSYM_DECLARE)
 #undef UKSM_KSYM_DECLARE
 
-#define UKSM_KSYM_DECLARE(sym, type, why) extern type *uksm_ksym_##sym;
+#define UKSM_KSYM_DECLARE(sym, type, why) extern typeof(type) *uksm_ksym_##sym;
 UKSM_KSYM_DATA(UKSM_KSYM_DECLARE)
 #undef UKSM_KSYM_DECLARE
 

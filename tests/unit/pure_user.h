@@ -21,6 +21,8 @@ typedef uint64_t u64;
 typedef int64_t s64;
 
 #define PAGE_SIZE 4096UL
+#define BIT(n) (1UL << (n))
+#define BIT_ULL(n) (1ULL << (n))
 #define U32_MAX UINT32_MAX
 
 #define min_t(type, a, b) ((type)(a) < (type)(b) ? (type)(a) : (type)(b))
