@@ -215,14 +215,15 @@ static void draw(void)
 		return;
 	uname(&u);
 	screen.now = memory();
-	cpu = uksmd_seconds();
+	cpu = screen.since ? uksmd_seconds() : 0;
 	saved = (uksm("pages_sharing") + uksm("ksm_zero_pages")) / 256.0;
 	if (lines)
 		printf("\033[%dA", lines);
 	printf("\033[K\n  uksm on Linux %s, in QEMU: %s\033[K\n\033[K\n", u.release, screen.stage);
 	bar("programs ready", (double)screen.started / PROGRAMS, "%d of %d", screen.started, PROGRAMS);
-	bar("their memory", screen.first.anon ? (double)screen.now.anon / screen.first.anon : 1, "%.1f MiB",
-	    screen.now.anon / 1024.0);
+	bar("their memory", screen.first.anon ? (double)screen.now.anon / screen.first.anon :
+						  (double)screen.started / PROGRAMS,
+	    "%.1f MiB", screen.now.anon / 1024.0);
 	bar("saved", screen.first.anon ? saved * 1024 / screen.first.anon : 0, "%.1f MiB", saved);
 	bar("CPU time of uksmd", screen.since ? cpu / (now() - screen.since) : 0, "%.1f s, scan %lld", cpu,
 	    uksm("full_scans"));
@@ -447,8 +448,8 @@ static void pass(double seconds)
 	}
 }
 
-/* Until three scans in a row found nothing more to speak of. Return: seconds it took until then. */
-static double merge(void)
+/* Until three scans in a row found nothing more to speak of. Return: seconds it took until then; @cpu: of uksmd. */
+static double merge(double *cpu)
 {
 	double start = now(), last = 0, asked = start;
 	long long merged = 0, scan = 0;
@@ -461,6 +462,7 @@ static double merge(void)
 			merged = m;
 			scan = s;
 			last = now() - start;
+			*cpu = uksmd_seconds();
 		}
 		if (now() - start > MERGE_MAX || (s >= scan + 3 && q == QUESTIONS - 1 && m))
 			return last;
@@ -487,7 +489,7 @@ int main(int argc, char **argv)
 {
 	struct memory before, after;
 	long long frames, sharing, zero, own;
-	double took, cpu;
+	double took, cpu = 0;
 	int i, right = 0;
 
 	live = argc > 1 && !strcmp(argv[1], "live");
@@ -509,17 +511,16 @@ int main(int argc, char **argv)
 	screen.since = now();
 	uksm_set("run", "1");
 	stage("merging");
-	took = merge();
+	took = merge(&cpu);
 	stage("measuring");
 	ask_all(QUESTIONS - 1);
 	pass(3);
-	cpu = uksmd_seconds();
 	after = memory();
 	frames = uksm("pages_shared");
 	sharing = uksm("pages_sharing");
 	zero = uksm("ksm_zero_pages");
 	own = uksm("metadata_bytes");
-	stage("the programs write to their memory, merged pages among it");
+	stage("writing to merged memory");
 	write_all();
 	stage("done");
 
