@@ -12,20 +12,21 @@
 #define SEED 260
 #define SECS 10
 
-/* Rewrites memory all the time, so that there is always something to look at. */
+/* Makes memory that merges, gives it some time, throws it away, and so on. */
 static long w_churn(long pages, long b, long c, long d)
 {
-	u64 *p = map_pages(pages), gen = 0;
+	u64 gen = getpid() << 20;
 	long i;
 
 	(void)b, (void)c, (void)d;
 	for (;;) {
+		u64 *p = map_pages(pages);
+
 		gen++;
-		for (i = 0; i < pages; i++) {
-			p[i * 512] = gen * pages + i;
-			p[i * 512 + 511] = gen ^ i << 32;
-		}
-		msleep(50);
+		for (i = 0; i < pages; i++)
+			p[i * 512 + 7] = gen << 20 | i / 2;
+		msleep(500);
+		munmap((u8 *)p - PAGE, (pages + 2) * PAGE);
 	}
 	return 0;
 }
@@ -45,12 +46,15 @@ static double used(int secs)
 
 static void churn(void)
 {
-	struct worker w;
+	struct worker w[3];
+	size_t i;
 
 	if (on_ksmd())
 		skip("ksmd has no limit");
-	worker_start(&w);
-	worker_send(&w, w_churn, 64 * MIB / PAGE, 0, 0, 0);
+	for (i = 0; i < ARRAY_SIZE(w); i++) {
+		worker_start(&w[i]);
+		worker_send(&w[i], w_churn, 32 * MIB / PAGE, 0, 0, 0);
+	}
 	settle(1);
 }
 
