@@ -62,7 +62,7 @@ static u64 uksm_swept_ns;
  * @cpu_ns: CPU time of the thread when it was last read
  * @pages: pages scanned at its start
  */
-static struct {
+static struct uksm_slice {
 	struct uksm_pace pace;
 	u64 start_ns;
 	u64 slept_ns;
