@@ -176,10 +176,13 @@ void uksm_rmap_items_prune(struct uksm_frame *frame, struct folio *folio)
 	}
 }
 
-/* Visit the mappings one item leads to. Return: false when told to stop. */
-static bool uksm_rmap_walk_item(struct uksm_rmap_item *item,
-				struct folio *folio,
-				struct rmap_walk_control *rwc)
+/*
+ * Visit the mappings one item leads to. Return: false when told to stop.
+ * Not inlined: scripts/indirect.allow names it.
+ */
+static noinline bool uksm_rmap_walk_item(struct uksm_rmap_item *item,
+					 struct folio *folio,
+					 struct rmap_walk_control *rwc)
 {
 	struct anon_vma *anon_vma = item->anon_vma;
 	struct anon_vma_chain *avc;
