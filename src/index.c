@@ -10,7 +10,7 @@
  * use or a place goes for the new entry; frames stay. An entry is a hint:
  * nothing in it is trusted by its users.
  *
- * 64 bytes for 6 slots, filled to 5/7, are 14.9 bytes a page: the budget is 16.
+ * 64 bytes for 6 slots, filled to 10/13, are 13.9 bytes a page: the budget is 16.
  *
  * Pure; the caller serialises.
  */
@@ -29,7 +29,7 @@ static u32 uksm_index_slot(const struct uksm_index *idx, u32 h)
  */
 u32 uksm_index_want(u64 pages)
 {
-	u64 nr = (pages * 7 / 5 + UKSM_BUCKET_SLOTS - 1) / UKSM_BUCKET_SLOTS;
+	u64 nr = (pages * 13 / 10 + UKSM_BUCKET_SLOTS - 1) / UKSM_BUCKET_SLOTS;
 
 	if (nr < UKSM_INDEX_MIN_BUCKETS)
 		return UKSM_INDEX_MIN_BUCKETS;

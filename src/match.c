@@ -195,6 +195,16 @@ static bool uksm_val_stale(u64 val)
 	       !uksm_space_find(uksm_val_space(val));
 }
 
+/* Is a place in what was a huge page when it was last looked at? */
+static bool uksm_val_huge(u64 val)
+{
+	struct uksm_space *space = uksm_space_find(uksm_val_space(val));
+	struct uksm_region *r;
+
+	r = space ? uksm_space_region(space, uksm_val_addr(val)) : NULL;
+	return r && r->huge;
+}
+
 static void uksm_batch_add(struct uksm_batch *batch, struct uksm_page *page,
 			   struct uksm_frame *frame, struct folio *kfolio)
 {
@@ -273,8 +283,13 @@ static void uksm_match_full(struct uksm_visit *v, struct uksm_page *page,
 		uksm_match_frame(v, page, slot, batch);
 	else if (uksm_val_stale(other))
 		*slot = self;
-	else if (uksm_match_new_frame(v, page, slot, batch))
+	else if (uksm_val_huge(other)) {
+		/* It is for the huge page to say whether it can be merged. */
+		*slot = self;
 		uksm_work_add_page(uksm_val_space(other), uksm_val_addr(other));
+	} else if (uksm_match_new_frame(v, page, slot, batch)) {
+		uksm_work_add_page(uksm_val_space(other), uksm_val_addr(other));
+	}
 }
 
 /* Told apart by the sample. Return: false if that is not enough. */
@@ -339,6 +354,65 @@ static void uksm_match_page(struct uksm_visit *v, struct uksm_page *page,
 	}
 out:
 	kunmap_local((void *)addr);
+}
+
+/* Does a page of a huge page have an equal? It is in the index, if not. */
+static bool uksm_match_huge_page(struct uksm_visit *v, struct uksm_page *page,
+				 const void *addr)
+{
+	struct uksm_space *space = v->space;
+	u64 self = uksm_val_place(space->id, page->addr);
+	u64 *slot;
+
+	if (page->sample == space->zero_sample &&
+	    READ_ONCE(uksm_settings.use_zero_pages) &&
+	    !memchr_inv(addr, 0, PAGE_SIZE))
+		return true;
+	if (uksm_match_sample(v, page))
+		return false;
+	page->full = uksm_digest_full(addr, space->seed);
+	slot = uksm_index_find_full(page->full);
+	if (!slot) {
+		uksm_index_insert(&uksm_index, page->full, self);
+		return false;
+	}
+	if (*slot == self)
+		return false;
+	if (uksm_val_stale(*slot)) {
+		*slot = self;
+		return false;
+	}
+	return true;
+}
+
+/**
+ * uksm_match_huge() - how much of a huge page would merge?
+ * @v: the visit of its region, which has sums
+ * @folio: the huge page, referenced
+ *
+ * Return: pages that have an equal.
+ */
+unsigned int uksm_match_huge(struct uksm_visit *v, struct folio *folio)
+{
+	bool all = (v->flags & UKSM_VISIT_ALL) ||
+		   !bitmap_empty(v->want, UKSM_REGION_PAGES);
+	unsigned int i, equal = 0;
+
+	for (i = 0; i < UKSM_REGION_PAGES; i++) {
+		struct uksm_page page = { .addr = v->base + i * PAGE_SIZE };
+		void *addr = kmap_local_folio(folio, i * PAGE_SIZE);
+		unsigned int clean = v->clean;
+
+		page.sample = uksm_digest_sample(addr, v->space->seed);
+		uksm_match_settled(v, i, page.sample);
+		if (all && v->clean != clean &&
+		    uksm_match_huge_page(v, &page, addr))
+			equal++;
+		kunmap_local(addr);
+		if (!(i % 64))
+			cond_resched();
+	}
+	return equal;
 }
 
 /* A mapping of a frame that came by other ways than a merge: have it found. */

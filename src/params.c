@@ -21,6 +21,7 @@ struct uksm_settings uksm_settings = {
 	.min_age_ms = 1000,
 	.use_zero_pages = 1,
 	.max_page_sharing = 256,
+	.thp_split_percent = 25,
 };
 
 /* The module is up: a change takes effect at once. */
@@ -124,6 +125,7 @@ UKSM_NUMBER(sleep_millisecs, sleep_ms, 0, UINT_MAX)
 UKSM_NUMBER(min_age_millisecs, min_age_ms, 0, UINT_MAX)
 UKSM_NUMBER(use_zero_pages, use_zero_pages, 0, 1)
 UKSM_NUMBER(max_page_sharing, max_page_sharing, 2, INT_MAX)
+UKSM_NUMBER(thp_split_percent, thp_split_percent, 0, 100)
 
 /* A governor brings its own CPU limit with it. */
 int uksm_set_cpu_governor(const char *val)

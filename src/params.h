@@ -15,7 +15,8 @@
 	S(sleep_millisecs)    \
 	S(min_age_millisecs)  \
 	S(use_zero_pages)     \
-	S(max_page_sharing)
+	S(max_page_sharing)   \
+	S(thp_split_percent)
 
 #define UKSM_SETTING_DECLARE(name)            \
 	int uksm_set_##name(const char *val); \

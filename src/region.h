@@ -18,16 +18,18 @@
  * @fresh: nothing in it has been fingerprinted yet
  * @seen: looked at or passed over in the current round
  * @retried: its busy pages have had their second try
+ * @huge: it is one huge page, as of the last look
+ * @split: uksm has split a huge page here
  * @unshared: pages in the index, with no equal found
  * @restless: pages that were written between two looks
  * @skipped: pages that are left alone (huge, pinned at will, watched)
  * @nr_zero: bits set in @zero
  * @zero: which pages are zero pages that uksm placed; NULL for none
- * @sum: a sum of each page, where writes do not show in the page table
+ * @sum: a sum of each page, where dirty bits do not tell what was written
  */
 struct uksm_region {
 	u64 nr : 40, level : 3, skip : 3, look : 4, fresh : 1, seen : 1,
-		retried : 1;
+		retried : 1, huge : 1, split : 1;
 	u16 unshared;
 	u16 restless;
 	u16 skipped;

@@ -25,6 +25,7 @@
 #include <linux/wait.h>
 
 #include "frame.h"
+#include "huge.h"
 #include "match.h"
 #include "merge.h"
 #include "pace.h"
@@ -128,15 +129,20 @@ static void uksm_visit_region(struct uksm_visit *v)
 	v->nr = 0;
 	bitmap_zero(v->aged, UKSM_REGION_PAGES);
 	bitmap_zero(v->zero, UKSM_REGION_PAGES);
+	v->region->huge = 0;
 	while (addr < v->base + UKSM_REGION_SIZE) {
 		vma = find_vma(v->mm, addr);
 		if (!vma || vma->vm_start >= v->base + UKSM_REGION_SIZE)
 			break;
-		if (uksm_space_takes(v->space, vma))
+		if (uksm_space_takes(v->space, vma) &&
+		    (!uksm_walk_huge(v->mm, v->base) ||
+		     uksm_huge_visit(v, vma)))
 			uksm_visit_area(v, vma);
 		addr = vma->vm_end;
 	}
 	uksm_region_zero_keep(v->region, v->zero);
+	if (!bitmap_empty(v->aged, UKSM_REGION_PAGES))
+		uksm_work_add_second(v->space->id, v->base, v->aged);
 	uksm_stats.merged += v->merged;
 	/* Busy pages get one more try, in the next round. */
 	if (v->busy && !v->region->retried) {
@@ -156,9 +162,7 @@ static void uksm_look_region(struct uksm_visit *v, enum uksm_region_due due)
 	uksm_stats.pages_scanned += v->pages;
 	uksm_region_count(v->region, v->clean - v->merged, v->dirty,
 			  v->skipped);
-	if (!bitmap_empty(v->aged, UKSM_REGION_PAGES))
-		uksm_work_add_second(v->space->id, v->base, v->aged);
-	else
+	if (bitmap_empty(v->aged, UKSM_REGION_PAGES))
 		uksm_region_account(v->region, v->pages, 0);
 }
 

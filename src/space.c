@@ -83,6 +83,25 @@ bool uksm_region_zero_init(struct uksm_region *r)
 }
 
 /**
+ * uksm_region_sum_init() - make room for the sums of a region's pages
+ * @r: the region
+ *
+ * Context: may sleep.
+ * Return: false without memory.
+ */
+bool uksm_region_sum_init(struct uksm_region *r)
+{
+	if (r->sum)
+		return true;
+	r->sum = kcalloc(UKSM_REGION_PAGES, sizeof(*r->sum),
+			 GFP_KERNEL | __GFP_NOWARN);
+	if (!r->sum)
+		return false;
+	uksm_metadata_add(UKSM_REGION_PAGES * sizeof(*r->sum));
+	return true;
+}
+
+/**
  * uksm_region_zero_set() - uksm placed a zero page
  * @r: the region
  * @i: which page of it
@@ -186,13 +205,8 @@ struct uksm_region *uksm_space_region_get(struct uksm_space *space,
 		space->nr_regions++;
 		uksm_region_init(r, addr);
 	}
-	if (space->opaque && !r->sum) {
-		r->sum = kcalloc(UKSM_REGION_PAGES, sizeof(*r->sum),
-				 GFP_KERNEL | __GFP_NOWARN);
-		if (!r->sum)
-			return NULL;
-		uksm_metadata_add(UKSM_REGION_PAGES * sizeof(*r->sum));
-	}
+	if (space->opaque && !uksm_region_sum_init(r))
+		return NULL;
 	return r;
 }
 

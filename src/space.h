@@ -65,5 +65,6 @@ void uksm_region_count(struct uksm_region *r, int unshared, int restless,
 void uksm_region_zero_set(struct uksm_region *r, unsigned int i);
 void uksm_region_zero_keep(struct uksm_region *r, const unsigned long *found);
 bool uksm_region_zero_init(struct uksm_region *r);
+bool uksm_region_sum_init(struct uksm_region *r);
 
 #endif /* UKSM_SPACE_H */

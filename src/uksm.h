@@ -52,6 +52,7 @@ enum uksm_domain {
  * @min_age_ms: younger processes are left alone
  * @use_zero_pages: merge pages of zeros into the zero page
  * @max_page_sharing: mappings of one frame
+ * @thp_split_percent: share of a huge page that must merge before it is split
  *
  * Each is read once where it is used; writers hold uksm_mutex.
  */
@@ -66,6 +67,7 @@ struct uksm_settings {
 	unsigned int min_age_ms;
 	unsigned int use_zero_pages;
 	unsigned int max_page_sharing;
+	unsigned int thp_split_percent;
 };
 
 extern struct uksm_settings uksm_settings;

@@ -14,6 +14,14 @@
 #include "frame.h"
 #include "walk.h"
 
+/* All levels above are known to be there. */
+static pmd_t *uksm_pmd_of(struct mm_struct *mm, unsigned long addr)
+{
+	p4d_t *p4d = p4d_offset(pgd_offset(mm, addr), addr);
+
+	return pmd_offset(pud_offset(p4d, addr), addr);
+}
+
 /**
  * uksm_walk_pmd() - the pmd that leads to a table of PTEs
  * @mm: the address space; mmap_lock held, or an anon_vma lock
@@ -24,15 +32,34 @@
 pmd_t *uksm_walk_pmd(struct mm_struct *mm, unsigned long addr)
 {
 	unsigned long next = addr;
+	pmd_t *pmd;
 
 	if (!uksm_walk_next(mm, &next, addr + 1))
 		return NULL;
-	return pmd_offset(
-		pud_offset(p4d_offset(pgd_offset(mm, addr), addr), addr), addr);
+	pmd = uksm_pmd_of(mm, addr);
+	return pmd_trans_huge(uksm_pmd_read(pmd)) ? NULL : pmd;
 }
 
 /**
- * uksm_walk_next() - the next address that a table of PTEs maps
+ * uksm_walk_huge() - the pmd that maps a huge page
+ * @mm: the address space; mmap_lock held
+ * @addr: the address
+ *
+ * Return: the pmd, or NULL; to be checked again under its lock.
+ */
+pmd_t *uksm_walk_huge(struct mm_struct *mm, unsigned long addr)
+{
+	unsigned long next = addr;
+	pmd_t *pmd;
+
+	if (!uksm_walk_next(mm, &next, addr + 1))
+		return NULL;
+	pmd = uksm_pmd_of(mm, addr);
+	return pmd_trans_huge(uksm_pmd_read(pmd)) ? pmd : NULL;
+}
+
+/**
+ * uksm_walk_next() - the next address that a table of PTEs, or a huge page, maps
  * @mm: the address space; mmap_lock held, or an anon_vma lock
  * @addr: where to start; moved to the address found
  * @end: where to stop
@@ -68,7 +95,8 @@ bool uksm_walk_next(struct mm_struct *mm, unsigned long *addr,
 			goto next;
 		}
 		pmd = uksm_pmd_read(pmd_offset(pud, a));
-		if (pmd_present(pmd) && !pmd_trans_huge(pmd) && !pmd_bad(pmd)) {
+		if (pmd_present(pmd) &&
+		    (pmd_trans_huge(pmd) || !pmd_bad(pmd))) {
 			*addr = a;
 			return true;
 		}

@@ -69,6 +69,7 @@ static inline unsigned int uksm_page_nr(unsigned long addr)
 }
 
 pmd_t *uksm_walk_pmd(struct mm_struct *mm, unsigned long addr);
+pmd_t *uksm_walk_huge(struct mm_struct *mm, unsigned long addr);
 bool uksm_walk_next(struct mm_struct *mm, unsigned long *addr,
 		    unsigned long end);
 bool uksm_walk_maps(struct vm_area_struct *vma, unsigned long addr,

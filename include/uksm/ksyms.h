@@ -42,6 +42,18 @@
 #define UKSM_KSYMS_PTE(F)
 #endif
 
+#ifndef CONFIG_TRANSPARENT_HUGEPAGE
+#define UKSM_KSYMS_HUGE(F)
+#elif defined(UKSM_HAVE_SPLIT_ORDER_PREFIXED)
+#define UKSM_KSYMS_HUGE(F) \
+	F(__split_huge_page_to_list_to_order, "split a huge page")
+#elif defined(UKSM_HAVE_SPLIT_ORDER)
+#define UKSM_KSYMS_HUGE(F) \
+	F(split_huge_page_to_list_to_order, "split a huge page")
+#else
+#define UKSM_KSYMS_HUGE(F) F(split_huge_page_to_list, "split a huge page")
+#endif
+
 #ifdef CONFIG_MEMCG
 #define UKSM_KSYMS_MEMCG(F) \
 	F(__mem_cgroup_charge, "charge a frame to its group")
@@ -62,6 +74,7 @@
 	UKSM_KSYMS_RMAP(F)                                              \
 	UKSM_KSYMS_TREE(F)                                              \
 	UKSM_KSYMS_PTE(F)                                               \
+	UKSM_KSYMS_HUGE(F)                                              \
 	UKSM_KSYMS_MEMCG(F)
 
 /* Every datum: D(name, type, what it is for). All are required. */
@@ -190,6 +203,25 @@ static inline int uksm_charge(struct folio *folio, struct mm_struct *mm,
 		return uksm_kcall(__mem_cgroup_charge)(folio, mm, gfp);
 #endif
 	return 0;
+}
+
+/*
+ * Split a huge folio into small ones. Locked, with one reference of the
+ * caller's; its first page stays locked and referenced. May sleep.
+ */
+static inline int uksm_split_folio(struct folio *folio)
+{
+#ifndef CONFIG_TRANSPARENT_HUGEPAGE
+	return -EINVAL;
+#elif defined(UKSM_HAVE_SPLIT_ORDER_PREFIXED)
+	return uksm_kcall(__split_huge_page_to_list_to_order)(&folio->page,
+							      NULL, 0);
+#elif defined(UKSM_HAVE_SPLIT_ORDER)
+	return uksm_kcall(split_huge_page_to_list_to_order)(&folio->page, NULL,
+							    0);
+#else
+	return uksm_kcall(split_huge_page_to_list)(&folio->page, NULL);
+#endif
 }
 
 static inline void uksm_flush_range(struct mm_struct *mm, unsigned long start,

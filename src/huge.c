@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * huge.c - huge pages: split only for what it brings
+ *
+ * A huge page is judged as it is, before it is touched: its 512 pages are
+ * fingerprinted and looked up like others, and it is split only when at least
+ * thp_split_percent of them have an equal. From then on they are ordinary
+ * pages. The dirty bit of a pmd says nothing about one of its pages, so a sum
+ * of each shows which have come to rest.
+ *
+ * khugepaged may make a huge page of the region again. One that was split
+ * before is only split again when most of it would merge: then it is beyond
+ * what khugepaged takes (max_ptes_shared), and the two do not go in circles.
+ */
+#include "huge.h"
+#include "match.h"
+#include "space.h"
+#include "walk.h"
+
+/* Percent that must merge of what was split before. */
+#define UKSM_SPLIT_AGAIN 51
+
+/*
+ * The huge page that is all of the region, with a reference; or NULL. The huge
+ * zero page is not anonymous.
+ */
+static struct folio *uksm_huge_get(struct uksm_visit *v,
+				   struct vm_area_struct *vma)
+{
+	struct folio *folio = NULL;
+	spinlock_t *ptl;
+	pmd_t *pmd;
+
+	if (v->base < vma->vm_start || v->base + UKSM_REGION_SIZE > vma->vm_end)
+		return NULL;
+	pmd = uksm_walk_huge(v->mm, v->base);
+	if (!pmd)
+		return NULL;
+	ptl = pmd_lock(v->mm, pmd);
+	if (pmd_present(*pmd) && pmd_trans_huge(*pmd)) {
+		folio = page_folio(pmd_page(*pmd));
+		if (folio_test_anon(folio) &&
+		    folio_nr_pages(folio) == UKSM_REGION_PAGES &&
+		    folio_test_swapbacked(folio) &&
+		    !folio_is_zone_device(folio) &&
+		    !folio_test_has_hwpoisoned(folio))
+			folio_get(folio);
+		else
+			folio = NULL;
+	}
+	spin_unlock(ptl);
+	return folio;
+}
+
+static bool uksm_huge_enough(struct uksm_visit *v, unsigned int equal)
+{
+	unsigned int percent = READ_ONCE(uksm_settings.thp_split_percent);
+
+	if (v->region->split)
+		percent = max(percent, UKSM_SPLIT_AGAIN);
+	return equal && equal * 100 >= percent * UKSM_REGION_PAGES;
+}
+
+/* Split it, unless somebody has it in use. */
+static bool uksm_huge_split(struct folio *folio)
+{
+	bool split;
+
+	if (!folio_trylock(folio))
+		return false;
+	split = folio_test_anon(folio) && folio_test_large(folio) &&
+		!uksm_split_folio(folio);
+	folio_unlock(folio);
+	return split;
+}
+
+/**
+ * uksm_huge_visit() - visit a region that is one huge page
+ * @v: the visit
+ * @vma: the area it is in; mmap_lock held for reading
+ *
+ * Context: may sleep.
+ * Return: whether it was split: then the region is to be visited as others are.
+ */
+bool uksm_huge_visit(struct uksm_visit *v, struct vm_area_struct *vma)
+{
+	struct folio *folio = uksm_huge_get(v, vma);
+	unsigned int equal;
+	bool split = false;
+
+	if (!folio)
+		return false;
+	v->pages += UKSM_REGION_PAGES;
+	if (uksm_region_sum_init(v->region)) {
+		v->region->huge = 1;
+		equal = uksm_match_huge(v, folio);
+		if (uksm_huge_enough(v, equal))
+			split = uksm_huge_split(folio);
+	}
+	folio_put(folio);
+	if (!split)
+		return false;
+	v->region->huge = 0;
+	v->region->split = 1;
+	v->pages = v->clean = v->dirty = 0;
+	bitmap_zero(v->aged, UKSM_REGION_PAGES);
+	/* All PTEs are as dirty as the pmd was. */
+	v->flags |= UKSM_VISIT_AGE;
+	return true;
+}
