@@ -53,10 +53,12 @@ step_warnings() {
 	done
 }
 
+# Without its lock contexts: it cannot follow a lock that is only taken at times (a page table's, which may be
+# gone), and the headers of 7.x have none any more. Lockdep watches the locks, in the debug kernel.
 step_sparse() {
 	local k
 	for k in $kernels; do
-		"$top/scripts/build-module.sh" "$k" C=2 >/dev/null || return 1
+		"$top/scripts/build-module.sh" "$k" C=2 CF=-Wno-context >/dev/null || return 1
 	done
 }
 

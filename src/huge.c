@@ -102,7 +102,9 @@ bool uksm_huge_visit(struct uksm_visit *v, struct vm_area_struct *vma)
 		return false;
 	v->region->huge = 0;
 	v->region->split = 1;
-	v->pages = v->clean = v->dirty = 0;
+	v->pages = 0;
+	v->clean = 0;
+	v->dirty = 0;
 	bitmap_zero(v->aged, UKSM_REGION_PAGES);
 	/* All PTEs are as dirty as the pmd was. */
 	v->flags |= UKSM_VISIT_AGE;

@@ -31,9 +31,7 @@ u32 uksm_index_want(u64 pages)
 {
 	u64 nr = (pages * 13 / 10 + UKSM_BUCKET_SLOTS - 1) / UKSM_BUCKET_SLOTS;
 
-	if (nr < UKSM_INDEX_MIN_BUCKETS)
-		return UKSM_INDEX_MIN_BUCKETS;
-	return nr < U32_MAX ? nr : U32_MAX;
+	return clamp_t(u64, nr, UKSM_INDEX_MIN_BUCKETS, U32_MAX);
 }
 
 /**

@@ -279,11 +279,11 @@ static void uksm_match_full(struct uksm_visit *v, struct uksm_page *page,
 	other = *slot;
 	if (other == self)
 		return;
-	if (uksm_val_type(other) == UKSM_VAL_FRAME)
+	if (uksm_val_type(other) == UKSM_VAL_FRAME) {
 		uksm_match_frame(v, page, slot, batch);
-	else if (uksm_val_stale(other))
+	} else if (uksm_val_stale(other)) {
 		*slot = self;
-	else if (uksm_val_huge(other)) {
+	} else if (uksm_val_huge(other)) {
 		/* It is for the huge page to say whether it can be merged. */
 		*slot = self;
 		uksm_work_add_page(uksm_val_space(other), uksm_val_addr(other));

@@ -44,9 +44,7 @@ u32 uksm_pace_slice_us(unsigned int percentage, unsigned int sleep_ms)
 	if (percentage >= 100)
 		return UKSM_SLICE_MAX_US;
 	us = (u64)sleep_ms * 1000 * percentage / (100 - percentage);
-	if (us < UKSM_SLICE_MIN_US)
-		return UKSM_SLICE_MIN_US;
-	return us < UKSM_SLICE_MAX_US ? us : UKSM_SLICE_MAX_US;
+	return clamp_t(u64, us, UKSM_SLICE_MIN_US, UKSM_SLICE_MAX_US);
 }
 
 /**
@@ -77,10 +75,9 @@ u64 uksm_pace_sleep_us(struct uksm_pace *pace, u64 used_ns, u64 slept_ns,
 			clamp_t(s64, pace->owed_ns, 0, UKSM_PACE_MAX_NS);
 		us = (u64)pace->owed_ns * (100 - percentage) / percentage /
 		     1000;
-		if (us > UKSM_SLEEP_MAX_US)
-			us = UKSM_SLEEP_MAX_US;
+		us = min_t(u64, us, UKSM_SLEEP_MAX_US);
 	}
-	return us > (u64)sleep_ms * 1000 ? us : (u64)sleep_ms * 1000;
+	return max_t(u64, us, (u64)sleep_ms * 1000);
 }
 
 /**
@@ -94,7 +91,5 @@ u32 uksm_pace_idle_ms(enum uksm_governor governor, unsigned int quiet_rounds)
 {
 	if (governor == UKSM_GOVERNOR_FULL || !quiet_rounds)
 		return 0;
-	if (quiet_rounds > UKSM_IDLE_MAX)
-		quiet_rounds = UKSM_IDLE_MAX;
-	return UKSM_IDLE_BASE_MS << quiet_rounds;
+	return UKSM_IDLE_BASE_MS << min_t(u32, quiet_rounds, UKSM_IDLE_MAX);
 }
