@@ -100,13 +100,27 @@ static void uksm_table_insert(struct uksm_frame *frame, unsigned long pfn)
  * uksm_folio_is_frame() - is a folio one of uksm's?
  * @folio: locked, or referenced (the answer may then age)
  *
+ * ksmd, when it meets a frame in an area that was marked for it, may hang a
+ * stable node of its own on it. It is a frame nevertheless: see hooks.c.
+ *
  * Context: any.
  * Return: whether it is.
  */
 bool uksm_folio_is_frame(struct folio *folio)
 {
-	return READ_ONCE(folio->mapping) == (void *)UKSM_MAPPING_KSM &&
-	       READ_ONCE(folio->index) == uksm_cookie;
+	return folio_test_ksm(folio) && READ_ONCE(folio->index) == uksm_cookie;
+}
+
+/**
+ * uksm_folio_is_bare() - has ksmd left this frame alone?
+ * @folio: a frame
+ *
+ * Context: any.
+ * Return: whether there is no stable node.
+ */
+bool uksm_folio_is_bare(struct folio *folio)
+{
+	return READ_ONCE(folio->mapping) == (void *)UKSM_MAPPING_KSM;
 }
 
 /**
@@ -130,17 +144,28 @@ struct uksm_frame *uksm_frame_of(struct folio *folio)
 	return frame;
 }
 
+/* The pfn of a frame, also while a re-key is under way. */
+static unsigned long uksm_frame_pfn(struct uksm_frame *frame)
+{
+	unsigned long flags, pfn;
+
+	raw_spin_lock_irqsave(&uksm_table_lock, flags);
+	pfn = frame->pfn;
+	raw_spin_unlock_irqrestore(&uksm_table_lock, flags);
+	return pfn;
+}
+
 /**
  * uksm_frame_holds() - is this folio (still) the page of this frame?
  * @frame: the frame
- * @folio: locked
+ * @folio: locked or referenced
  *
  * Return: whether it is.
  */
 bool uksm_frame_holds(struct uksm_frame *frame, struct folio *folio)
 {
 	return uksm_folio_is_frame(folio) &&
-	       READ_ONCE(frame->pfn) == folio_pfn(folio);
+	       uksm_frame_pfn(frame) == folio_pfn(folio);
 }
 
 /**
@@ -166,36 +191,64 @@ void uksm_frame_rekey(struct folio *to, struct folio *from)
 	if (frame) {
 		uksm_table_remove(frame);
 		to->index = uksm_cookie;
+		frame->device = folio_is_zone_device(to);
 		uksm_table_insert(frame, folio_pfn(to));
 	}
 	raw_spin_unlock_irqrestore(&uksm_table_lock, flags);
 }
 
+/* Is there still a page of ours under @pfn? Return: 1, 0, -1: it is busy. */
+static int uksm_folio_try(unsigned long pfn, struct folio **res)
+{
+	struct page *page = pfn ? pfn_to_online_page(pfn) : NULL;
+	struct folio *folio;
+
+	if (!page)
+		return 0;
+	folio = page_folio(page);
+	/*
+	 * No reference to be had: freed, or its count is frozen by a migration
+	 * or a reclaim under way. A page that was freed has lost its mark.
+	 */
+	if (!folio_try_get(folio))
+		return uksm_folio_is_frame(folio) ? -1 : 0;
+	if (folio_pfn(folio) == pfn && uksm_folio_is_frame(folio)) {
+		*res = folio;
+		return 1;
+	}
+	folio_put(folio);
+	return 0;
+}
+
 /**
  * uksm_frame_get() - take a reference on a frame's page
  * @frame: a published frame
+ * @dead: set to the pfn that no page of ours is under any more, or to
+ *	ULONG_MAX if the frame lives
  *
  * Context: uksm_mutex held.
- * Return: the folio, or NULL if the page is gone: the frame is dead.
+ * Return: the folio; or NULL: the frame is dead, or cannot be had for now.
  */
-struct folio *uksm_frame_get(struct uksm_frame *frame)
+struct folio *uksm_frame_get(struct uksm_frame *frame, unsigned long *dead)
 {
-	unsigned long pfn;
-	struct page *page;
 	struct folio *folio;
+	unsigned long pfn;
+	int res;
 
+	*dead = ULONG_MAX;
 	do {
-		pfn = READ_ONCE(frame->pfn);
-		page = pfn ? pfn_to_online_page(pfn) : NULL;
-		if (!page)
-			continue;
-		folio = page_folio(page);
-		if (!folio_try_get(folio))
-			continue;
-		if (folio_pfn(folio) == pfn && uksm_frame_holds(frame, folio))
+		pfn = uksm_frame_pfn(frame);
+		if (READ_ONCE(frame->device))
+			return NULL;
+		res = uksm_folio_try(pfn, &folio);
+		if (res < 0)
+			return NULL;
+		if (res && uksm_frame_holds(frame, folio))
 			return folio;
-		folio_put(folio);
-	} while (pfn != READ_ONCE(frame->pfn)); /* it migrated meanwhile */
+		if (res)
+			folio_put(folio);
+	} while (pfn != uksm_frame_pfn(frame)); /* it migrated meanwhile */
+	*dead = pfn;
 	return NULL;
 }
 
@@ -300,59 +353,68 @@ void uksm_frame_publish(struct uksm_frame *frame, struct page *from)
 }
 
 /*
- * A frame whose page has no mappings, or is gone. uksm_mutex held; the folio
- * is locked or not a frame any more, so nobody walks its items.
+ * A frame whose page has no mappings (the folio is locked) or is gone, as
+ * judged by @pfn: nobody walks its items. uksm_mutex held. Return: false if it
+ * has moved since it was judged.
  */
-static void uksm_frame_kill(struct uksm_frame *frame)
+static bool uksm_frame_kill(struct uksm_frame *frame, unsigned long pfn)
 {
 	unsigned long flags;
+	bool dead;
 
 	raw_spin_lock_irqsave(&uksm_table_lock, flags);
-	uksm_table_remove(frame);
+	dead = frame->pfn == pfn;
+	if (dead)
+		uksm_table_remove(frame);
 	raw_spin_unlock_irqrestore(&uksm_table_lock, flags);
+	if (!dead)
+		return false;
 	uksm_rmap_items_drop(frame);
 	uksm_frame_free(frame);
+	return true;
+}
+
+/*
+ * More places than mappings. With the folio locked none of them can be a
+ * migration entry, and no new mapping comes from nowhere. Return: as below.
+ */
+static int uksm_frame_tidy(struct uksm_frame *frame, struct folio *folio)
+{
+	int mapcount = uksm_folio_mapcount(folio);
+
+	if (!uksm_frame_holds(frame, folio))
+		return 1; /* it moved: next time */
+	if (!mapcount)
+		return uksm_frame_kill(frame, folio_pfn(folio)) ? 0 : 1;
+	uksm_rmap_items_prune(frame, folio);
+	return mapcount;
 }
 
 /* The number of mappings of a frame, or 0 if it is dead and was freed. */
 static int uksm_frame_sweep(struct uksm_frame *frame)
 {
 	struct folio *folio;
+	unsigned long dead;
 	int mapcount;
 
 	if (frame->folio) /* not mapped yet */
 		return 1;
-	folio = uksm_frame_get(frame);
-	if (!folio) {
-		uksm_frame_kill(frame);
-		return 0;
-	}
+	folio = uksm_frame_get(frame, &dead);
+	if (!folio)
+		return dead != ULONG_MAX && uksm_frame_kill(frame, dead) ? 0 :
+									   1;
 	mapcount = uksm_folio_mapcount(folio);
-	if (mapcount && mapcount >= (int)frame->nr_items)
-		goto out;
-	/*
-	 * More places than mappings. With the folio locked none of them can be
-	 * a migration entry, and no new mapping comes from nowhere.
-	 */
-	if (!folio_trylock(folio)) {
-		mapcount = max(mapcount, 1);
-		goto out;
+	if (!mapcount || mapcount < (int)frame->nr_items) {
+		if (folio_trylock(folio)) {
+			mapcount = uksm_frame_tidy(frame, folio);
+			folio_unlock(folio);
+		} else {
+			mapcount = max(mapcount, 1);
+		}
 	}
-	mapcount = uksm_folio_mapcount(folio);
-	if (!uksm_frame_holds(frame, folio)) {
-		mapcount = 1; /* it moved: next time */
-	} else if (mapcount) {
-		uksm_rmap_items_prune(frame, folio);
-	} else {
-		uksm_frame_kill(frame);
-		folio_unlock(folio);
-		folio_put(folio);
-		return 0;
-	}
-	folio_unlock(folio);
-out:
+	if (mapcount && uksm_folio_is_bare(folio))
+		uksm_match_refresh(frame, mapcount);
 	folio_put(folio);
-	uksm_match_refresh(frame, mapcount);
 	return mapcount;
 }
 

@@ -93,7 +93,7 @@ bool uksm_huge_visit(struct uksm_visit *v, struct vm_area_struct *vma)
 	v->pages += UKSM_REGION_PAGES;
 	if (uksm_region_sum_init(v->region)) {
 		v->region->huge = 1;
-		equal = uksm_match_huge(v, folio);
+		equal = uksm_match_huge(v, vma, folio);
 		if (uksm_huge_enough(v, equal))
 			split = uksm_huge_split(folio);
 	}

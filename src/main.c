@@ -65,6 +65,7 @@ static int __init uksm_init(void)
 	err = uksm_selftest();
 	if (err)
 		goto err_hooks;
+	uksm_params_live();
 	err = uksm_sysfs_init();
 	if (err)
 		goto err_hooks;
@@ -72,7 +73,6 @@ static int __init uksm_init(void)
 	if (err)
 		goto err_sysfs;
 
-	uksm_params_live();
 	pr_info("version " UKSM_VERSION ", see /sys/kernel/mm/uksm\n");
 	return 0;
 

@@ -37,17 +37,17 @@ static bool uksm_match_setup(u32 buckets)
 	struct uksm_index old = uksm_index;
 	struct uksm_bucket *bucket;
 
-	bucket = __vmalloc(size, GFP_KERNEL | __GFP_ZERO | __GFP_NOWARN);
+	bucket = __vmalloc(size, GFP_KERNEL | __GFP_ZERO | __GFP_NOWARN |
+					 __GFP_NORETRY);
 	if (!bucket)
 		return false;
 	uksm_metadata_add(size);
 	uksm_index_setup(&uksm_index, bucket, buckets);
 	if (!old.bucket)
 		return true;
-	if (!uksm_index_move(&uksm_index, &old)) {
+	if (!uksm_index_move(&uksm_index, &old))
 		uksm_spaces_forget();
-		uksm_frames_reindex();
-	}
+	uksm_frames_reindex();
 	vfree(old.bucket);
 	uksm_metadata_add(-(long)(old.nr * sizeof(struct uksm_bucket)));
 	return true;
@@ -92,8 +92,8 @@ void uksm_match_drop(void)
 
 	memset(uksm_index.bucket, 0, size);
 	uksm_index.used = 0;
-	uksm_match_resize(0);
 	uksm_frames_reindex();
+	uksm_match_resize(0);
 }
 
 /**
@@ -163,7 +163,9 @@ void uksm_match_refresh(struct uksm_frame *frame, unsigned int mapcount)
 		return;
 	if (!frame->indexed) {
 		slot = uksm_index_find_full(frame->key);
-		if (slot && uksm_val_type(*slot) == UKSM_VAL_PLACE) {
+		if (slot && *slot == uksm_val_frame(frame)) {
+			frame->indexed = true;
+		} else if (slot && uksm_val_type(*slot) == UKSM_VAL_PLACE) {
 			*slot = uksm_val_frame(frame);
 			frame->indexed = true;
 		} else if (!slot) {
@@ -244,15 +246,22 @@ static void uksm_match_frame(struct uksm_visit *v, struct uksm_page *page,
 	unsigned int max = READ_ONCE(uksm_settings.max_page_sharing);
 	struct folio *kfolio = NULL;
 	unsigned int mapped = 0;
+	unsigned long dead;
 
 	if (!frame->folio) {
-		kfolio = uksm_frame_get(frame);
+		kfolio = uksm_frame_get(frame, &dead);
+		if (!kfolio && dead == ULONG_MAX)
+			return; /* on the move */
 		if (!kfolio) { /* dead, and not yet swept */
 			frame->indexed = false;
 			*slot = uksm_val_place(v->space->id, page->addr);
 			return;
 		}
-		mapped = uksm_folio_mapcount(kfolio);
+		/* Lazily freed by its only owner, or ksmd's: another one. */
+		mapped = folio_test_swapbacked(kfolio) &&
+					 uksm_folio_is_bare(kfolio) ?
+				 uksm_folio_mapcount(kfolio) :
+				 max;
 	}
 	if (mapped + frame->pending < max) {
 		uksm_batch_add(batch, page, frame, kfolio);
@@ -332,7 +341,21 @@ static bool uksm_match_settled(struct uksm_visit *v, unsigned int i, u64 sample)
 	return (v->flags & UKSM_VISIT_ALL) || test_bit(i, v->want);
 }
 
+/*
+ * May a page of zeros become the zero page? Where a file lies behind, a hole
+ * punched into the file or a write around the cache unmaps what is no anonymous
+ * page, and the file's bytes would come in place of the zeros.
+ */
+static bool uksm_match_zero(struct uksm_visit *v, struct uksm_page *page,
+			    struct vm_area_struct *vma, const void *addr)
+{
+	return page->sample == v->space->zero_sample && vma_is_anonymous(vma) &&
+	       READ_ONCE(uksm_settings.use_zero_pages) &&
+	       !memchr_inv(addr, 0, PAGE_SIZE);
+}
+
 static void uksm_match_page(struct uksm_visit *v, struct uksm_page *page,
+			    struct vm_area_struct *vma,
 			    struct uksm_batch *batch)
 {
 	struct uksm_space *space = v->space;
@@ -342,9 +365,7 @@ static void uksm_match_page(struct uksm_visit *v, struct uksm_page *page,
 	if (space->opaque &&
 	    !uksm_match_settled(v, uksm_page_nr(page->addr), page->sample))
 		goto out;
-	if (page->sample == space->zero_sample &&
-	    READ_ONCE(uksm_settings.use_zero_pages) &&
-	    !memchr_inv(addr, 0, PAGE_SIZE)) {
+	if (uksm_match_zero(v, page, vma, addr)) {
 		uksm_batch_add(batch, page, NULL, NULL);
 		goto out;
 	}
@@ -358,15 +379,13 @@ out:
 
 /* Does a page of a huge page have an equal? It is in the index, if not. */
 static bool uksm_match_huge_page(struct uksm_visit *v, struct uksm_page *page,
-				 const void *addr)
+				 struct vm_area_struct *vma, const void *addr)
 {
 	struct uksm_space *space = v->space;
 	u64 self = uksm_val_place(space->id, page->addr);
 	u64 *slot;
 
-	if (page->sample == space->zero_sample &&
-	    READ_ONCE(uksm_settings.use_zero_pages) &&
-	    !memchr_inv(addr, 0, PAGE_SIZE))
+	if (uksm_match_zero(v, page, vma, addr))
 		return true;
 	if (uksm_match_sample(v, page))
 		return false;
@@ -388,11 +407,13 @@ static bool uksm_match_huge_page(struct uksm_visit *v, struct uksm_page *page,
 /**
  * uksm_match_huge() - how much of a huge page would merge?
  * @v: the visit of its region, which has sums
+ * @vma: the area it is in
  * @folio: the huge page, referenced
  *
  * Return: pages that have an equal.
  */
-unsigned int uksm_match_huge(struct uksm_visit *v, struct folio *folio)
+unsigned int uksm_match_huge(struct uksm_visit *v, struct vm_area_struct *vma,
+			     struct folio *folio)
 {
 	bool all = (v->flags & UKSM_VISIT_ALL) ||
 		   !bitmap_empty(v->want, UKSM_REGION_PAGES);
@@ -406,7 +427,7 @@ unsigned int uksm_match_huge(struct uksm_visit *v, struct folio *folio)
 		page.sample = uksm_digest_sample(addr, v->space->seed);
 		uksm_match_settled(v, i, page.sample);
 		if (all && v->clean != clean &&
-		    uksm_match_huge_page(v, &page, addr))
+		    uksm_match_huge_page(v, &page, vma, addr))
 			equal++;
 		kunmap_local(addr);
 		if (!(i % 64))
@@ -465,7 +486,7 @@ void uksm_match_visit(struct uksm_visit *v, struct vm_area_struct *vma,
 			continue;
 		}
 		before = batch->nr;
-		uksm_match_page(v, page, batch);
+		uksm_match_page(v, page, vma, batch);
 		if (batch->nr == before)
 			folio_put(page->folio);
 	}

@@ -17,7 +17,8 @@ void uksm_match_new_round(void);
 
 void uksm_match_visit(struct uksm_visit *v, struct vm_area_struct *vma,
 		      struct uksm_batch *batch);
-unsigned int uksm_match_huge(struct uksm_visit *v, struct folio *folio);
+unsigned int uksm_match_huge(struct uksm_visit *v, struct vm_area_struct *vma,
+			     struct folio *folio);
 void uksm_match_refresh(struct uksm_frame *frame, unsigned int mapcount);
 void uksm_match_forget(struct uksm_frame *frame);
 

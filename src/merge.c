@@ -213,16 +213,18 @@ static enum uksm_req_state uksm_req_lock_frame(struct uksm_req *req,
 {
 	struct uksm_frame *frame = req->frame;
 
-	if (frame->batch == batch)
+	if (frame->owner == batch)
 		return UKSM_REQ_READY;
 	if (!folio_trylock(req->kfolio))
 		return UKSM_REQ_BUSY;
 	if (!uksm_frame_holds(frame, req->kfolio) ||
+	    !uksm_folio_is_bare(req->kfolio) ||
+	    !folio_test_swapbacked(req->kfolio) ||
 	    folio_test_hwpoison(req->kfolio)) {
 		folio_unlock(req->kfolio);
 		return UKSM_REQ_BUSY;
 	}
-	frame->batch = batch;
+	frame->owner = batch;
 	req->locked = true;
 	return UKSM_REQ_READY;
 }
@@ -264,7 +266,7 @@ static enum uksm_req_state uksm_req_compare(struct uksm_req *req,
 	if (frame->folio && !frame->pfn) {
 		/* A new frame: this page's content is what it takes. */
 		uksm_frame_publish(frame, &req->folio->page);
-		frame->batch = batch;
+		frame->owner = batch;
 	} else {
 		state = uksm_req_lock_frame(req, batch);
 		if (state != UKSM_REQ_READY)
@@ -350,6 +352,10 @@ static void uksm_merge_map(struct vm_area_struct *vma, struct uksm_batch *batch)
 		if (kfolio) {
 			folio_get(kfolio);
 			uksm_rmap_add(kfolio, vma, req->addr);
+#ifndef UKSM_MUTANT_DIRTY
+			/* Its last owner may have called MADV_FREE for it. */
+			folio_mark_dirty(kfolio);
+#endif
 		} else {
 #ifndef UKSM_MUTANT_ZERO
 			uksm_mm_dec_anon(mm);
@@ -383,7 +389,7 @@ static void uksm_merge_release(struct uksm_batch *batch)
 		}
 		uksm_rmap_item_free(req->item);
 		if (req->locked) {
-			req->frame->batch = NULL;
+			req->frame->owner = NULL;
 			folio_unlock(req->kfolio);
 		}
 	}
@@ -399,7 +405,7 @@ static void uksm_merge_release(struct uksm_batch *batch)
 			continue;
 		/* The last request of a frame that was new. */
 		if (frame->pfn) {
-			frame->batch = NULL;
+			frame->owner = NULL;
 			folio_unlock(frame->folio);
 			folio_put(frame->folio);
 			frame->folio = NULL;

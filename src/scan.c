@@ -35,11 +35,15 @@
 #include "walk.h"
 #include "work.h"
 
-/* Regions passed over under one hold of mmap_lock. */
+/* Areas and regions passed over under one hold of mmap_lock, at most. */
 #define UKSM_PASS_MAX 64
+/* Addresses searched for a page table in one go. */
+#define UKSM_PASS_SIZE (64UL << 30)
+/* Fresh pages are drained no more often than that: it disturbs all CPUs. */
+#define UKSM_DRAIN_NS (200 * NSEC_PER_MSEC)
 /* Counts that a file shows are no older than that. */
 #define UKSM_COUNTS_NS (100 * NSEC_PER_MSEC)
-/* While nothing is scanned, frames that died are looked for this often. */
+/* While nothing is scanned, what died is looked for this often. */
 #define UKSM_IDLE_SWEEP HZ
 
 DEFINE_MUTEX(uksm_mutex);
@@ -53,7 +57,10 @@ static unsigned long uksm_epoch;
 static struct uksm_visit *uksm_visit;
 static struct uksm_batch *uksm_batch;
 
+/* When the frames were swept last, and how long it took. */
 static u64 uksm_swept_ns;
+static u64 uksm_sweep_ns;
+static u64 uksm_drained_ns;
 
 /**
  * struct uksm_slice - work between two sleeps
@@ -181,12 +188,17 @@ static bool uksm_look_next(struct uksm_visit *v)
 			return false;
 		addr = max(space->cursor, vma->vm_start);
 		end = vma->vm_end;
-		if (!uksm_space_takes(space, vma) ||
-		    !uksm_walk_next(v->mm, &addr, end)) {
-			if (end <= space->cursor)
-				return false;
-			space->cursor = end;
+		if (end - addr > UKSM_PASS_SIZE)
+			end = addr + UKSM_PASS_SIZE;
+		if (!uksm_space_takes(space, vma)) {
+			space->cursor = vma->vm_end;
+			if (++passed == UKSM_PASS_MAX)
+				return true;
 			continue;
+		}
+		if (!uksm_walk_next(v->mm, &addr, end)) {
+			space->cursor = end;
+			return true;
 		}
 		v->base = addr & UKSM_REGION_MASK;
 		space->cursor = v->base + UKSM_REGION_SIZE;
@@ -425,6 +437,15 @@ static bool uksm_scan_spaces(void)
 	return true;
 }
 
+static void uksm_sweep(void)
+{
+	u64 start = ktime_get_ns();
+
+	uksm_frames_sweep();
+	uksm_swept_ns = ktime_get_ns();
+	uksm_sweep_ns = uksm_swept_ns - start;
+}
+
 static bool uksm_round_begin(void)
 {
 	if (uksm_frames_selftest() == -EOPNOTSUPP) {
@@ -434,7 +455,7 @@ static bool uksm_round_begin(void)
 	}
 	uksm_match_new_round();
 	uksm_match_resize(uksm_spaces_refresh());
-	uksm_frames_sweep();
+	uksm_sweep();
 	return true;
 }
 
@@ -444,7 +465,10 @@ static bool uksm_scan_round(void)
 	bool done = false;
 
 	/* Pages fresh from a fault carry a reference until they are drained. */
-	uksm_kcall(lru_add_drain_all)();
+	if (ktime_get_ns() - uksm_drained_ns > UKSM_DRAIN_NS) {
+		uksm_kcall(lru_add_drain_all)();
+		uksm_drained_ns = ktime_get_ns();
+	}
 
 	mutex_lock(&uksm_mutex);
 	if (uksm_should_run() && uksm_round_begin() && uksm_scan_spaces()) {
@@ -454,6 +478,15 @@ static bool uksm_scan_round(void)
 	uksm_work_drop();
 	mutex_unlock(&uksm_mutex);
 	return done;
+}
+
+/* Nothing is scanned, but frames die and processes exit. */
+static void uksm_scan_tidy(void)
+{
+	mutex_lock(&uksm_mutex);
+	uksm_spaces_reap();
+	uksm_sweep();
+	mutex_unlock(&uksm_mutex);
 }
 
 static int uksm_scan_thread(void *unused)
@@ -481,12 +514,13 @@ static int uksm_scan_thread(void *unused)
 					 READ_ONCE(uksm_epoch));
 			continue;
 		}
-		if (READ_ONCE(uksm_stats.frames))
-			uksm_scan_freshen();
+		uksm_scan_tidy();
 		wait_event_freezable_timeout(
 			uksm_wait, uksm_should_run() || kthread_should_stop(),
-			READ_ONCE(uksm_stats.frames) ? UKSM_IDLE_SWEEP :
-						       MAX_SCHEDULE_TIMEOUT);
+			list_empty(&uksm_spaces) &&
+					!READ_ONCE(uksm_stats.frames) ?
+				MAX_SCHEDULE_TIMEOUT :
+				UKSM_IDLE_SWEEP);
 	}
 	return 0;
 }
@@ -510,10 +544,9 @@ void uksm_scan_wake(void)
 void uksm_scan_freshen(void)
 {
 	mutex_lock(&uksm_mutex);
-	if (ktime_get_ns() - uksm_swept_ns > UKSM_COUNTS_NS) {
-		uksm_frames_sweep();
-		uksm_swept_ns = ktime_get_ns();
-	}
+	if (ktime_get_ns() - uksm_swept_ns >
+	    max_t(u64, UKSM_COUNTS_NS, 10 * uksm_sweep_ns))
+		uksm_sweep();
 	mutex_unlock(&uksm_mutex);
 }
 

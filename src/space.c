@@ -324,6 +324,20 @@ void uksm_spaces_drop(void)
 }
 
 /**
+ * uksm_spaces_reap() - forget the spaces whose processes are gone
+ *
+ * Context: uksm_mutex held; may sleep.
+ */
+void uksm_spaces_reap(void)
+{
+	struct uksm_space *space, *n;
+
+	list_for_each_entry_safe(space, n, &uksm_spaces, list)
+		if (!atomic_read(&space->mm->mm_users))
+			uksm_space_drop(space);
+}
+
+/**
  * uksm_spaces_forget() - every page is to be fingerprinted again
  */
 void uksm_spaces_forget(void)
@@ -424,7 +438,8 @@ u64 uksm_spaces_refresh(void)
  * @space: its space
  * @vma: the area; mmap_lock held
  *
- * Private anonymous memory, that of private file mappings included. While ksmd
+ * Private anonymous memory, that of private file mappings included. Not a stack
+ * that exec has still to move. While ksmd
  * runs what is marked for it is left to it.
  *
  * Return: whether it is.
@@ -435,7 +450,8 @@ bool uksm_space_takes(struct uksm_space *space, struct vm_area_struct *vma)
 		VM_SHARED | VM_MAYSHARE | VM_PFNMAP | VM_IO | VM_DONTEXPAND |
 		VM_HUGETLB | VM_MIXEDMAP | VM_SHADOW_STACK | VM_DROPPABLE;
 
-	if ((vma->vm_flags & never) || !vma->anon_vma || vma_is_dax(vma))
+	if ((vma->vm_flags & never) || !vma->anon_vma || vma_is_dax(vma) ||
+	    vma_is_temporary_stack(vma))
 		return false;
 	if (vma->vm_flags & VM_MERGEABLE)
 		return !(READ_ONCE(uksm_kdata(ksm_run)) & UKSM_KSM_RUN_MERGE);

@@ -50,6 +50,7 @@ void uksm_spaces_exit(void);
 u64 uksm_spaces_refresh(void);
 void uksm_spaces_forget(void);
 void uksm_spaces_drop(void);
+void uksm_spaces_reap(void);
 
 struct uksm_space *uksm_space_find(u32 id);
 void uksm_space_drop(struct uksm_space *space);

@@ -134,5 +134,6 @@ int __init uksm_sysfs_init(void)
 
 void uksm_sysfs_exit(void)
 {
+	kobject_del(uksm_kobj); /* now, and not when the object goes */
 	kobject_put(uksm_kobj);
 }

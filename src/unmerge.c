@@ -74,10 +74,16 @@ static bool uksm_unmerge_next(struct uksm_space *space, unsigned long *addr,
  * Have the page at @addr copied for @vma. handle_mm_fault() may give up for
  * reasons that pass; then the page is found again. mmap_lock held.
  */
-static int uksm_unmerge_page(struct vm_area_struct *vma, unsigned long addr)
+static int uksm_unmerge_page(struct vm_area_struct *vma, unsigned long addr,
+			     bool zero)
 {
-	vm_fault_t ret = handle_mm_fault(
-		vma, addr, FAULT_FLAG_UNSHARE | FAULT_FLAG_REMOTE, NULL);
+	unsigned int flags = FAULT_FLAG_UNSHARE | FAULT_FLAG_REMOTE;
+	vm_fault_t ret;
+
+	/* 6.1 does not unshare a zero page. */
+	if (zero && (vma->vm_flags & VM_WRITE))
+		flags = FAULT_FLAG_WRITE | FAULT_FLAG_REMOTE;
+	ret = handle_mm_fault(vma, addr, flags, NULL);
 
 	return ret & VM_FAULT_OOM ? -ENOMEM : 0;
 }
@@ -91,7 +97,9 @@ static int uksm_unmerge_table(struct uksm_space *space,
 	int err;
 
 	while (addr < end && uksm_unmerge_next(space, &addr, end)) {
-		err = uksm_unmerge_page(vma, addr - PAGE_SIZE);
+		err = uksm_unmerge_page(vma, addr - PAGE_SIZE,
+					uksm_zero_placed(space,
+							 addr - PAGE_SIZE));
 		if (err)
 			return err;
 		if (signal_pending(current))
@@ -118,7 +126,10 @@ static int uksm_unmerge_space(struct uksm_space *space)
 	if (!mmget_not_zero(mm))
 		return 0;
 	while (!err) {
-		mmap_read_lock(mm);
+		if (mmap_read_lock_killable(mm)) {
+			err = -EINTR;
+			break;
+		}
 		vma = find_vma(mm, addr);
 		if (!vma) {
 			mmap_read_unlock(mm);
