@@ -41,7 +41,7 @@ static void by_soft_offline(void)
 	old = pfns();
 	err = worker_call(&w[1], w_soft_offline, p[1], N);
 	if (err == -EINVAL || err == -EOPNOTSUPP)
-		skip("no soft-offlining here");
+		skip("no soft-offlining here: %s", strerror(-err));
 	CHECK_EQ(err, 0);
 	CHECK_EQ(moved_since(old), N);
 	after_the_move();

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: GPL-2.0
+/* vm: swap=256 */
+/*
+ * MADV_FREE around merging. Pages given up are not merged. A frame that its
+ * only owner gives up must not be lost to those who are merged into it later:
+ * without the dirty mark that each mapping leaves, reclaim discards it and they
+ * read zeros.
+ */
+#include "lib.h"
+
+#define N 128
+
+#ifndef MADV_FREE
+#define MADV_FREE 8
+#endif
+
+static long w_pageout(long p, long pages, long c, long d)
+{
+	(void)c, (void)d;
+	return madvise((void *)p, pages * PAGE, MADV_PAGEOUT);
+}
+
+static void given_up_then_merged(void)
+{
+	struct worker a, b, c;
+	void *pa, *pb, *pc;
+
+	worker_start(&a);
+	worker_start(&b);
+	worker_start(&c);
+	pa = worker_map_filled(&a, N, 310, 0);
+	pb = worker_map_filled(&b, N, 310, 0);
+	CHECK_SOON_EQ(count_same(a.pid, pa, b.pid, pb, N), N, LONG);
+	worker_exit(&b);
+	/* Each frame has one owner now, and the owner gives it up. */
+	CHECK_EQ(worker_call(&a, w_madvise, pa, N, MADV_FREE), 0);
+	pc = worker_map_filled(&c, N, 310, 0);
+	settle(4);
+	worker_call(&c, w_pageout, pc, N);
+	worker_call(&a, w_pageout, pa, N);
+	worker_call(&c, w_pageout, pc, N);
+	CHECK_EQ(worker_bad(&c, pc, N, 310, 0), 0);
+	worker_exit(&a);
+	CHECK_EQ(worker_bad(&c, pc, N, 310, 0), 0);
+}
+
+static void shared_and_given_up(void)
+{
+	struct worker a, b;
+	void *pa, *pb;
+
+	worker_start(&a);
+	worker_start(&b);
+	pa = worker_map_filled(&a, N, 311, 0);
+	pb = worker_map_filled(&b, N, 311, 0);
+	CHECK_SOON_EQ(count_same(a.pid, pa, b.pid, pb, N), N, LONG);
+	CHECK_EQ(worker_call(&a, w_madvise, pa, N, MADV_FREE), 0);
+	worker_call(&b, w_pageout, pb, N);
+	worker_call(&a, w_pageout, pa, N);
+	CHECK_EQ(worker_bad(&b, pb, N, 311, 0), 0);
+}
+
+static void not_merged(void)
+{
+	struct worker a, b;
+	void *pa, *pb;
+
+	sysfs_set("run", "0");
+	worker_start(&a);
+	worker_start(&b);
+	pa = worker_map_filled(&a, N, 312, 0);
+	pb = worker_map_filled(&b, N, 312, 0);
+	/* What waits in a CPU's batch is not given up yet: have it drained. */
+	file_write("/proc/sys/vm/drop_caches", "1");
+	file_write("/proc/sys/vm/compact_memory", "1");
+	CHECK_EQ(worker_call(&a, w_madvise, pa, N, MADV_FREE), 0);
+	file_write("/proc/sys/vm/compact_memory", "1");
+	sysfs_set("run", "1");
+	settle(6);
+	CHECK_EQ(count_merged(a.pid, pa, N), 0);
+	/* Written again they are kept, and merge at some time after reclaim. */
+	worker_fill(&a, pa, N, 312, 0);
+	settle(4);
+	worker_call(&a, w_pageout, pa, N);
+	CHECK_EQ(worker_bad(&a, pa, N, 312, 0), 0);
+	CHECK_EQ(worker_bad(&b, pb, N, 312, 0), 0);
+}
+
+static const struct test_case cases[] = {
+	{ "a frame its owner gave up serves others", given_up_then_merged, 90 },
+	{ "one of two owners gives up", shared_and_given_up, 90 },
+	{ "pages given up and taken back", not_merged, 90 },
+};
+
+TEST_MAIN(0)
