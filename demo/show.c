@@ -534,7 +534,7 @@ int main(int argc, char **argv)
 	count("equal pages, shared", sharing + frames);
 	count("  what they take now", frames);
 	count("pages of zeros, given back", zero);
-	count("in huge pages, left alone", after.huge / 4);
+	count("in huge pages, kept whole", after.huge / 4);
 	printf("  %-34s %29.1f MiB\n", "uksm's own memory", own / 1048576.0);
 	printf("  %-34s %29.1f s, in %.0f s\n", "CPU time of uksmd", cpu, took);
 	printf("\n  %d of %d programs answered right: %u of %u answers, before uksm was loaded, while it\n"

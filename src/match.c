@@ -67,7 +67,7 @@ void uksm_match_exit(void)
  * uksm_match_resize() - make the index fit
  * @pages: pages that may come
  *
- * An eighth too small or a fifth too large is left as it is. Without memory the
+ * An eighth too small or too large is left as it is. Without memory the
  * index stays as it is, and old entries make room for new ones.
  *
  * Context: may sleep.
@@ -77,7 +77,7 @@ void uksm_match_resize(u64 pages)
 	u32 want = uksm_index_want(pages);
 
 	if (want > uksm_index.nr + uksm_index.nr / 8 ||
-	    want < uksm_index.nr - uksm_index.nr / 5)
+	    want < uksm_index.nr - uksm_index.nr / 8)
 		uksm_match_setup(want);
 }
 
