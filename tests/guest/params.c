@@ -20,6 +20,7 @@ static const struct {
 	{ "min_age_millisecs", "4321", false },
 	{ "use_zero_pages", "0", false },
 	{ "max_page_sharing", "17", false },
+	{ "thp_split_percent", "99", false },
 };
 
 static const char *const bad[] = {
@@ -107,6 +108,7 @@ static void defaults(void)
 		{ "min_age_millisecs", 1000 },
 		{ "use_zero_pages", 1 },
 		{ "max_page_sharing", 256 },
+		{ "thp_split_percent", 25 },
 	};
 	static const char *const words[][2] = { { "scope", "all" },
 						{ "merge_domain", "user" },

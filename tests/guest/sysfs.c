@@ -46,6 +46,7 @@ static const struct rw_file rw_files[] = {
 	{ "min_age_millisecs", { "0", "60000", "1000" }, { NULL }, false },
 	{ "use_zero_pages", { "0", "1" }, { "2", "10" }, false },
 	{ "max_page_sharing", { "2", "1000", "256" }, { "0", "1" }, false },
+	{ "thp_split_percent", { "0", "100", "25" }, { "101" }, false },
 };
 
 static const char *const ro_files[] = {
