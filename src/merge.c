@@ -57,7 +57,8 @@ static bool uksm_merge_lock(struct uksm_batch *batch)
 		}
 		if (!folio_test_anon(folio) || folio_test_ksm(folio) ||
 		    folio_test_large(folio) || folio_test_hwpoison(folio) ||
-		    !folio_test_swapbacked(folio)) {
+		    (!folio_test_swapbacked(folio) &&
+		     !folio_test_dirty(folio))) {
 			folio_unlock(folio);
 			req->state = UKSM_REQ_DROPPED;
 			continue;

@@ -140,9 +140,17 @@ bool uksm_walk_maps(struct vm_area_struct *vma, unsigned long addr,
 static bool uksm_folio_excluded(struct folio *folio)
 {
 	return folio_test_large(folio) || folio_is_zone_device(folio) ||
-	       folio_test_hwpoison(folio) ||
-	       !folio_test_swapbacked(folio) || /* MADV_FREE */
-	       !folio_test_uptodate(folio);
+	       folio_test_hwpoison(folio) || !folio_test_uptodate(folio);
+}
+
+/*
+ * Given up by MADV_FREE, and not written since? Once it is written the folio
+ * becomes dirty with the aging, and reclaim keeps it. PTE lock held.
+ */
+static bool uksm_folio_given_up(struct folio *folio, pte_t pte)
+{
+	return !folio_test_swapbacked(folio) && !folio_test_dirty(folio) &&
+	       !pte_dirty(pte);
 }
 
 /* Not to be touched for how it is mapped. PTE lock held. */
@@ -184,7 +192,8 @@ static bool uksm_visit_pte(struct uksm_visit *v, struct vm_area_struct *vma,
 			uksm_visit_take(v, folio, addr);
 		return false;
 	}
-	if (uksm_folio_excluded(folio) || uksm_pte_excluded(vma, pte)) {
+	if (uksm_folio_excluded(folio) || uksm_folio_given_up(folio, pte) ||
+	    uksm_pte_excluded(vma, pte)) {
 		v->skipped++;
 		return false;
 	}

@@ -78,9 +78,8 @@ static void not_merged(void)
 	sysfs_set("run", "1");
 	settle(6);
 	CHECK_EQ(count_merged(a.pid, pa, N), 0);
-	/* Written again they are kept, and merge at some time after reclaim. */
-	worker_fill(&a, pa, N, 312, 0);
-	settle(4);
+	worker_fill(&a, pa, N, 312, 0); /* taken back by writing */
+	CHECK_SOON_EQ(count_same(a.pid, pa, b.pid, pb, N), N, LONG);
 	worker_call(&a, w_pageout, pa, N);
 	CHECK_EQ(worker_bad(&a, pa, N, 312, 0), 0);
 	CHECK_EQ(worker_bad(&b, pb, N, 312, 0), 0);

@@ -84,7 +84,43 @@ static void by_move_pages(void)
 	after_the_move();
 }
 
-/* To and fro a hundred times, with a child that no scan has seen. */
+/*
+ * Moved as soon as they are merged, before any later visit could notice a
+ * mapping that the merge itself had failed to note.
+ */
+static void just_merged(void)
+{
+	u64 *old;
+	int i;
+
+	if (access("/sys/devices/system/node/node1", F_OK))
+		skip("one NUMA node");
+	pages = N;
+	marked_only();
+	sysfs_set("run", "0");
+	/* one round, and a long rest before the next */
+	sysfs_set("sleep_millisecs", "8000");
+	sysfs_set("pages_to_scan", "1000000");
+	for (i = 0; i < PROCS; i++) {
+		worker_start(&w[i]);
+		p[i] = worker_map_filled(&w[i], N, OLD, 0);
+	}
+	sysfs_set("run", "1");
+	CHECK_SOON_EQ(count_same(w[0].pid, p[0], w[1].pid, p[1], N), N, LONG);
+	CHECK_SOON_EQ(count_same(w[0].pid, p[0], w[2].pid, p[2], N), N, LONG);
+	sysfs_set("run", "0");
+	old = pfns();
+	CHECK_EQ(move_to(w[0].pid, p[0], N, 0), N);
+	i = moved_since(old);
+	CHECK_EQ(move_to(w[0].pid, p[0], N, 1), N);
+	CHECK_EQ(moved_since(old) > (size_t)i ? moved_since(old) : (size_t)i,
+		 N);
+	free(old);
+	sysfs_set("sleep_millisecs", "1");
+	after_the_move();
+}
+
+/* To and fro twenty times, with a child that no scan has seen. */
 static void many_moves_and_a_child(void)
 {
 	struct worker child;
@@ -129,6 +165,7 @@ static void moves_while_scanning(void)
 static const struct test_case cases[] = {
 	{ "soft-offlining moves frames", by_soft_offline, 90 },
 	{ "move_pages moves frames", by_move_pages, 90 },
+	{ "moved as soon as they are merged", just_merged, 90 },
 	{ "moved many times, with a child", many_moves_and_a_child, 90 },
 	{ "moved while scanning", moves_while_scanning, 90 },
 };

@@ -184,6 +184,35 @@ static void merged_again(void)
 	finish();
 }
 
+/*
+ * Pages that were out and are back have a copy in swap still. Written then, they
+ * must be written out again, though the scanner has taken the dirty bit off.
+ */
+static void changed_when_back(void)
+{
+	static const u64 apart[PROCS] = { NEW, NEW + 1, NEW + 2 };
+	int i, round;
+
+	merge();
+	for (round = 0; round < 3; round++) {
+		sysfs_set("run", "0");
+		push_out(PROCS * N);
+		/* read: in memory again, and in swap as well */
+		for (i = 0; i < PROCS; i++)
+			CHECK_EQ(worker_bad(&w[i], p[i], N,
+					    round ? apart[i] : OLD, 0),
+				 0);
+		for (i = 0; i < PROCS; i++)
+			worker_fill(&w[i], p[i], N, apart[i], 0);
+		sysfs_set("run", "1");
+		settle(3);
+	}
+	push_out(PROCS * N);
+	CHECK_OP(in_swap(), >=, PROCS * N / 2);
+	contents(apart);
+	finish();
+}
+
 /* Scanned at full speed all the while. */
 static void out_while_scanning(void)
 {
@@ -351,6 +380,7 @@ static const struct test_case cases[] = {
 	{ "out by reclaim and back", out_and_back, 120 },
 	{ "written while in swap", written_from_swap, 120 },
 	{ "merged again when back", merged_again, 120 },
+	{ "changed when back, and out again", changed_when_back, 120 },
 	{ "out while scanning at full speed", out_while_scanning, 120 },
 	{ "a forked child's mappings go out too", child_of_swapped, 120 },
 	{ "back by swapoff", by_swapoff, 120 },
