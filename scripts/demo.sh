@@ -69,7 +69,7 @@ timeout --foreground -k 5 "$timeout" qemu-system-x86_64 -nodefaults -no-user-con
 	-drive "file=$image,if=virtio,format=raw,readonly=on" -serial "file:$run/console" -serial stdio \
 	-append "console=ttyS0 loglevel=5 panic_on_warn=1 oops=panic panic=-1 watchdog_thresh=30
 		rcupdate.rcu_cpu_stall_timeout=60 workqueue.watchdog_thresh=0" 2>"$run/qemu" </dev/null |
-	tee "$run/out" | sed -u "/^$word/d; /^# vm:/d" || true
+	tee "$run/out" | sed -u "/^$word/d; /^# vm:/d; /^# init$/d" || true
 
 if tail -n 1 "$run/out" | grep -qxF -- "$word" && ! grep -qE "$bad" "$run/console"; then
 	rm -rf "$run"
