@@ -350,6 +350,15 @@ static void uksm_merge_map(struct vm_area_struct *vma, struct uksm_batch *batch)
 				       req->frame->folio ?:
 							   req->kfolio;
 
+		/* A frame that moved or went would be lost to its mapper. */
+		if (kfolio &&
+		    uksm_broken(!folio_test_locked(kfolio) ||
+				!uksm_frame_holds(req->frame, kfolio))) {
+			set_pte_at(mm, req->addr, uksm_change_pte(&c, req),
+				   req->pte);
+			req->state = UKSM_REQ_READY;
+			continue;
+		}
 		if (kfolio) {
 			folio_get(kfolio);
 			uksm_rmap_add(kfolio, vma, req->addr);
