@@ -17,7 +17,7 @@
  * @look: looks since the last deep one
  * @fresh: nothing in it has been fingerprinted yet
  * @seen: looked at or passed over in the current round
- * @retried: its busy pages have had their second try
+ * @retried: tries in a row that its busy pages have had
  * @huge: it is one huge page, as of the last look
  * @split: uksm has split a huge page here
  * @unshared: pages in the index, with no equal found
@@ -29,7 +29,7 @@
  */
 struct uksm_region {
 	u64 nr : 40, level : 3, skip : 3, look : 4, fresh : 1, seen : 1,
-		retried : 1, huge : 1, split : 1;
+		retried : 2, huge : 1, split : 1;
 	u16 unshared;
 	u16 restless;
 	u16 skipped;

@@ -151,9 +151,11 @@ static void uksm_visit_region(struct uksm_visit *v)
 	if (!bitmap_empty(v->aged, UKSM_REGION_PAGES))
 		uksm_work_add_second(v->space->id, v->base, v->aged);
 	uksm_stats.merged += v->merged;
-	/* Busy pages get one more try, in the next round. */
-	if (v->busy && !v->region->retried) {
-		v->region->retried = 1;
+	/* Busy pages get a few more tries, in the next rounds. */
+	if (!v->busy) {
+		v->region->retried = 0;
+	} else if (v->region->retried < 3) {
+		v->region->retried++;
 		v->region->fresh = 1;
 	}
 }

@@ -326,10 +326,11 @@ static void run_for(double secs, bool ends, void (*disturb)(unsigned int))
 			note("process ended with status %#x", status);
 		stats->bad += status != 0;
 	}
-	note("%lu pages (%lu MiB) checked, %lu written, %lu forks, %lu changes, %lu processes killed; pages_sharing up to %lld, %lld on average; bad: %lu",
+	note("%lu pages (%lu MiB) checked, %lu written, %lu forks, %lu changes",
 	     stats->checked, stats->checked * PAGE / MIB, stats->writes,
-	     stats->forks, stats->changes, stats->ends, most,
-	     n ? merged / n : 0, stats->bad);
+	     stats->forks, stats->changes);
+	note("%lu processes killed; pages_sharing up to %lld, %lld on average; bad: %lu",
+	     stats->ends, most, n ? merged / n : 0, stats->bad);
 	CHECK_EQ(stats->bad, 0);
 	CHECK_OP(stats->writes, >=, 500);
 	/* it must really have merged, or nothing was put to the test */
