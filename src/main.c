@@ -17,6 +17,7 @@
 #include "scan.h"
 #include "space.h"
 #include "sysfs.h"
+#include "visit.h"
 
 u64 uksm_secret;
 
@@ -56,12 +57,12 @@ static int __init uksm_init(void)
 	err = uksm_match_init();
 	if (err)
 		goto err_spaces;
-	err = uksm_scan_init();
+	err = uksm_visits_init();
 	if (err)
 		goto err_match;
 	err = uksm_hooks_init();
 	if (err)
-		goto err_scan;
+		goto err_visits;
 	err = uksm_selftest();
 	if (err)
 		goto err_hooks;
@@ -80,8 +81,8 @@ err_sysfs:
 	uksm_sysfs_exit();
 err_hooks:
 	uksm_hooks_exit();
-err_scan:
-	uksm_scan_exit();
+err_visits:
+	uksm_visits_exit();
 err_match:
 	uksm_match_exit();
 err_spaces:
@@ -99,7 +100,7 @@ static void __exit uksm_exit(void)
 	uksm_sysfs_exit();
 	uksm_scan_stop();
 	uksm_hooks_exit();
-	uksm_scan_exit();
+	uksm_visits_exit();
 	uksm_match_exit();
 	uksm_spaces_exit();
 	uksm_rmap_exit();

@@ -4,10 +4,8 @@
 
 #include "uksm.h"
 
-int uksm_scan_init(void);
 int uksm_scan_start(void);
 void uksm_scan_stop(void);
-void uksm_scan_exit(void);
 
 void uksm_scan_wake(void);
 void uksm_scan_forget(void);

@@ -4,7 +4,7 @@
 
 #include "space.h"
 
-/* How to visit a region; see enum uksm_region_due and scan.c. */
+/* How to visit a region; see enum uksm_region_due and visit.c. */
 #define UKSM_VISIT_AGE BIT(0) /* take dirty bits off */
 #define UKSM_VISIT_ALL BIT(1) /* take every clean page, adopt frames */
 #define UKSM_VISIT_WANT BIT(2) /* take the clean ones of @want */
