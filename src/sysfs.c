@@ -73,6 +73,7 @@ static s64 uksm_profit(void)
 #define UKSM_COUNTS(C)                                     \
 	C(full_scans, "%llu", uksm_stats.full_scans)       \
 	C(pages_scanned, "%llu", uksm_stats.pages_scanned) \
+	C(pages_merged, "%llu", uksm_stats.merged)         \
 	C(pages_shared, "%llu", uksm_stats.frames)         \
 	C(pages_sharing, "%llu", uksm_sharing())           \
 	C(pages_unshared, "%lld", uksm_stats.unshared)     \

@@ -52,7 +52,7 @@ static const struct rw_file rw_files[] = {
 static const char *const ro_files[] = {
 	"full_scans",	  "pages_scanned",  "pages_shared",   "pages_sharing",
 	"pages_unshared", "pages_volatile", "ksm_zero_pages", "general_profit",
-	"metadata_bytes",
+	"metadata_bytes", "pages_merged",
 };
 
 /* What no file takes, whatever it is for. */
