@@ -9,6 +9,7 @@
  */
 #include "lib.h"
 
+#include <sys/ptrace.h>
 #include <sys/uio.h>
 
 #define N 64
@@ -170,26 +171,63 @@ static void by_read(void)
 	CHECK_EQ(worker_bad(&w[1], p[1], N, OLD, 0), 0);
 }
 
-/* Another process writes: process_vm_writev, /proc/PID/mem, also where it is read-only. */
+#define PART (N / 4 * PAGE)
+
+/*
+ * Another process writes: process_vm_writev; then, also where the owner may not
+ * write, PTRACE_POKEDATA and /proc/PID/mem. The last is refused by newer kernels
+ * but to a tracer.
+ */
 static void by_others(void)
 {
-	struct iovec from = { wanted, N / 2 * PAGE }, to;
+	struct iovec from = { wanted, 2 * PART }, to;
 	char path[64];
+	size_t i;
 	int fd;
 
 	fill(wanted, N, NEW, 0);
 	merge(2);
-	to = (struct iovec){ p[0], N / 2 * PAGE };
-	CHECK_EQ(process_vm_writev(w[0].pid, &from, 1, &to, 1, 0),
-		 N / 2 * PAGE);
+	to = (struct iovec){ p[0], 2 * PART };
+	CHECK_EQ(process_vm_writev(w[0].pid, &from, 1, &to, 1, 0), 2 * PART);
 	CHECK_EQ(worker_call(&w[0], w_mprotect, p[0], N, PROT_READ), 0);
+	worker_trace(&w[0]);
+	for (i = 2 * PART; i < 3 * PART; i += sizeof(long))
+		CHECK_EQ(ptrace(PTRACE_POKEDATA, w[0].pid, p[0] + i,
+				*(long *)(wanted + i)),
+			 0);
 	snprintf(path, sizeof(path), "/proc/%d/mem", w[0].pid);
 	fd = open(path, O_RDWR);
 	CHECK(fd >= 0);
-	CHECK_EQ(pwrite(fd, wanted + N / 2 * PAGE, N / 2 * PAGE,
-			(long)(p[0] + N / 2 * PAGE)),
-		 N / 2 * PAGE);
+	CHECK_EQ(pwrite(fd, wanted + 3 * PART, PART, (long)(p[0] + 3 * PART)),
+		 PART);
+	close(fd);
+	worker_untrace(&w[0]);
 	CHECK_EQ(worker_bad(&w[0], p[0], N, NEW, 0), 0);
+	CHECK_EQ(worker_bad(&w[1], p[1], N, OLD, 0), 0);
+}
+
+/* One word of a page is poked: the rest of the copy is the old content. */
+static void one_word_poked(void)
+{
+	size_t i;
+
+	merge(2);
+	sysfs_set("run", "0"); /* or what is equal again is merged again */
+	worker_trace(&w[0]);
+	for (i = 0; i < N; i++) {
+		u8 *at = p[0] + i * PAGE + i * 8;
+		long old;
+
+		errno = 0;
+		old = ptrace(PTRACE_PEEKDATA, w[0].pid, at, NULL);
+		CHECK_EQ(errno, 0);
+		CHECK_EQ(ptrace(PTRACE_POKEDATA, w[0].pid, at, ~old), 0);
+		CHECK_EQ(ptrace(PTRACE_PEEKDATA, w[0].pid, at, NULL), ~old);
+		CHECK_EQ(ptrace(PTRACE_POKEDATA, w[0].pid, at, old), 0);
+	}
+	CHECK_EQ(count_merged(w[0].pid, p[0], N), 0);
+	worker_untrace(&w[0]);
+	CHECK_EQ(worker_bad(&w[0], p[0], N, OLD, 0), 0);
 	CHECK_EQ(worker_bad(&w[1], p[1], N, OLD, 0), 0);
 }
 
@@ -223,6 +261,7 @@ static const struct test_case cases[] = {
 	{ "three mappers, every subset writes", subsets, 90 },
 	{ "a write by read(2)", by_read, 90 },
 	{ "a write by another process", by_others, 90 },
+	{ "a word poked by a tracer", one_word_poked, 90 },
 	{ "reading changes nothing", reading_keeps, 90 },
 };
 

@@ -6,6 +6,7 @@
  *   lib_sysfs.c  the module's files: read, write, counters, waiting for scans
  *   lib_mem.c    memory of known content, page frame numbers, page flags
  *   lib_proc.c   worker processes that do what the test tells them
+ *   lib_trio.c   an area, and two of a worker that are equal to it
  *   lib_sys.c    the machine: meminfo, control groups, swap, loading modules
  *
  * A test is a program with a table of cases and TEST_MAIN(). A case runs in a
@@ -240,6 +241,34 @@ void *worker_map_filled(struct worker *w, size_t pages, u64 seed, u64 first);
 size_t worker_bad(struct worker *w, const void *p, size_t pages, u64 seed,
 		  u64 first);
 void worker_fill(struct worker *w, void *p, size_t pages, u64 seed, u64 first);
+
+void worker_trace(struct worker *w);
+void worker_untrace(struct worker *w);
+
+/* ---- three equal areas (lib_trio.c) ---- */
+
+/**
+ * struct trio - three areas of equal pages
+ * @w: the owner of two of them
+ * @mine: the one in question, in the process of the case
+ * @theirs: the worker's
+ * @witness: the worker's as well
+ * @n: pages of each
+ * @seed: of their contents
+ */
+struct trio {
+	struct worker w;
+	u8 *mine, *theirs, *witness;
+	size_t n;
+	u64 seed;
+};
+
+void trio_start(struct trio *t, size_t n, u64 seed);
+void trio_make(struct trio *t, size_t n, u64 seed);
+void trio_merge(struct trio *t);
+void trio_scan(struct trio *t);
+void trio_check(struct trio *t, u64 seed);
+size_t trio_merged(struct trio *t);
 
 /* ---- the machine (lib_sys.c) ---- */
 

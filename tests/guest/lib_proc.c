@@ -11,6 +11,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/wait.h>
 
 /**
@@ -189,6 +190,23 @@ void worker_exec_away(struct worker *w)
 				      "--worker-sleep"),
 		      LONG))
 		FAIL("worker %d did not exec: %s", w->pid, name);
+}
+
+/* The worker stands still, traced by this process. */
+void worker_trace(struct worker *w)
+{
+	int status;
+
+	if (ptrace(PTRACE_ATTACH, w->pid, NULL, NULL))
+		FAIL("PTRACE_ATTACH: %s", strerror(errno));
+	if (waitpid(w->pid, &status, __WALL) != w->pid || !WIFSTOPPED(status))
+		FAIL("worker %d did not stop", w->pid);
+}
+
+void worker_untrace(struct worker *w)
+{
+	if (ptrace(PTRACE_DETACH, w->pid, NULL, NULL))
+		FAIL("PTRACE_DETACH: %s", strerror(errno));
 }
 
 long w_map(long pages, long b, long c, long d)
