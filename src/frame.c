@@ -220,6 +220,25 @@ static int uksm_folio_try(unsigned long pfn, struct folio **res)
 	return 0;
 }
 
+/*
+ * Is there still a page of ours under @pfn in device memory? The reference on
+ * the device's map keeps the struct page. Not inlined: scripts/indirect.allow
+ * names it.
+ */
+static noinline bool uksm_device_page_is_frame(unsigned long pfn)
+{
+	struct dev_pagemap *map = uksm_dev_pagemap_get(pfn);
+	bool is_frame;
+
+	/* The device is being taken away, or has been. */
+	if (!map)
+		return pfn_valid(pfn);
+	/* A page that was freed has lost its mark. */
+	is_frame = uksm_folio_is_frame(page_folio(pfn_to_page(pfn)));
+	put_dev_pagemap(map);
+	return is_frame;
+}
+
 /**
  * uksm_frame_get() - take a reference on a frame's page
  * @frame: a published frame
@@ -238,8 +257,11 @@ struct folio *uksm_frame_get(struct uksm_frame *frame, unsigned long *dead)
 	*dead = ULONG_MAX;
 	do {
 		pfn = uksm_frame_pfn(frame);
-		if (READ_ONCE(frame->device))
+		if (READ_ONCE(frame->device)) {
+			if (!uksm_device_page_is_frame(pfn))
+				*dead = pfn;
 			return NULL;
+		}
 		res = uksm_folio_try(pfn, &folio);
 		if (res < 0)
 			return NULL;

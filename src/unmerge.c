@@ -37,13 +37,15 @@ static bool uksm_pte_merged(struct uksm_space *space, unsigned long addr,
 {
 	struct folio *folio;
 
+	/* In device memory: a fault fetches it, and it is found again. */
 	if (!pte_present(pte))
-		return false;
-	if (pte_special(pte))
+		folio = uksm_pte_device_folio(pte);
+	else if (pte_special(pte))
 		return is_zero_pfn(pte_pfn(pte)) &&
 		       uksm_zero_placed(space, addr);
-	folio = page_folio(pfn_to_page(pte_pfn(pte)));
-	return folio_test_ksm(folio) && uksm_folio_is_frame(folio);
+	else
+		folio = page_folio(pfn_to_page(pte_pfn(pte)));
+	return folio && uksm_folio_is_frame(folio);
 }
 
 /*

@@ -13,6 +13,7 @@
 #include <linux/kprobes.h>
 #include <linux/ksm.h>
 #include <linux/memcontrol.h>
+#include <linux/memremap.h>
 #include <linux/mm.h>
 #include <linux/mman.h>
 #include <linux/mmu_notifier.h>
@@ -22,6 +23,11 @@
 #include <linux/rmap.h>
 #include <linux/sched/mm.h>
 #include <linux/swap.h>
+#ifdef UKSM_HAVE_SOFTLEAF
+#include <linux/leafops.h>
+#else
+#include <linux/swapops.h>
+#endif
 #include <linux/userfaultfd_k.h>
 #include <linux/version.h>
 
@@ -83,6 +89,40 @@ static inline bool uksm_pte_is_uffd(pte_t pte)
 	return pte_uffd(pte);
 #else
 	return pte_uffd_wp(pte);
+#endif
+}
+
+/*
+ * The page in device memory that an entry which is not present leads to, or
+ * NULL. PTE lock held. 7.x has a type for such entries.
+ */
+static inline struct folio *uksm_pte_device_folio(pte_t pte)
+{
+#ifdef UKSM_HAVE_SOFTLEAF
+	softleaf_t entry = softleaf_from_pte(pte);
+
+	return softleaf_is_device_private(entry) ?
+		       page_folio(softleaf_to_page(entry)) :
+		       NULL;
+#else
+	swp_entry_t entry;
+
+	if (pte_none(pte))
+		return NULL;
+	entry = pte_to_swp_entry(pte);
+	return is_device_private_entry(entry) ?
+		       page_folio(pfn_swap_entry_to_page(entry)) :
+		       NULL;
+#endif
+}
+
+/* 7.x: no cache of the last one. */
+static inline struct dev_pagemap *uksm_dev_pagemap_get(unsigned long pfn)
+{
+#ifdef UKSM_HAVE_PAGEMAP_BY_PFN
+	return get_dev_pagemap(pfn);
+#else
+	return get_dev_pagemap(pfn, NULL);
 #endif
 }
 
