@@ -9,7 +9,7 @@
 #
 # A test says what it needs in its source, in comments "vm: ...":
 #   mem=MiB  smp=CPUs  numa=NODES  swap=MiB  timeout=SECONDS  modules="zram kvm_amd"  params="run=0"  noload  manual
-#   append="kernel command line"  qemu="options"  args="of the program"
+#   disk="MiB[,qemu drive options]"  append="kernel command line"  qemu="options"  args="of the program"
 
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/../../scripts/lib.sh"
@@ -26,7 +26,7 @@ esac
 # shellcheck disable=SC2034  # make_initrd writes them for the guest by name
 needs() {
 	local source line
-	mem=1024 smp=2 numa=1 swap=0 timeout=300 modules='' params='' append='' qemu='' args='' load=yes
+	mem=1024 smp=2 numa=1 swap=0 disk='' timeout=300 modules='' params='' append='' qemu='' args='' load=yes
 	source=$top/tests/guest/$test.c
 	[ "$test" = "${test%.sh}" ] || source=$top/tests/guest/$test
 	if [ "$test" != shell ]; then
@@ -34,7 +34,7 @@ needs() {
 			eval "set -- $line"
 			for word; do
 				case $word in
-				mem=* | smp=* | numa=* | swap=* | timeout=* | modules=* | params=* | append=* | qemu=* | args=*)
+				mem=* | smp=* | numa=* | swap=* | disk=* | timeout=* | modules=* | params=* | append=* | qemu=* | args=*)
 					declare -g "$word"
 					;;
 				noload) load=no ;;
@@ -91,6 +91,10 @@ qemu_command() {
 	if [ "$swap" != 0 ]; then
 		truncate -s "${swap}M" "$run/swap"
 		cmd+=(-drive "file=$run/swap,if=virtio,format=raw,cache=unsafe")
+	fi
+	if [ -n "$disk" ]; then
+		truncate -s "${disk%%,*}M" "$run/disk"
+		cmd+=(-drive "file=$run/disk,if=virtio,format=raw,cache=unsafe${disk#"${disk%%,*}"}")
 	fi
 	append="console=ttyS0 loglevel=5 log_buf_len=4M panic_on_warn=1 oops=panic panic=-1 $append"
 	# An emulated CPU may stand still for long when the machine is busy.
@@ -186,7 +190,7 @@ if [ -z "$why" ]; then
 	exit 0
 fi
 printf '%q ' "${cmd[@]}" >"$run/command"
-rm -f "$run/swap"
+rm -f "$run/swap" "$run/disk"
 {
 	echo "$line FAILED: $why ($took s), see $run"
 	sed 's/^/    | /' "$run/ktap"
