@@ -291,3 +291,26 @@ long long thread_cpu_ns(const char *comm, int *threads)
 		closedir(proc);
 	return sum;
 }
+
+/* The kernel thread of that name; 0 when there is none. */
+pid_t thread_pid(const char *comm)
+{
+	struct dirent *d;
+	DIR *proc = opendir("/proc");
+	pid_t pid = 0;
+
+	while (proc && !pid && (d = readdir(proc))) {
+		char path[300], text[64];
+
+		snprintf(path, sizeof(path), "/proc/%s/comm", d->d_name);
+		if (!isdigit((unsigned char)d->d_name[0]) ||
+		    file_read(path, text, sizeof(text)) <= 0)
+			continue;
+		text[strcspn(text, "\n")] = '\0';
+		if (!strcmp(text, comm))
+			pid = atoi(d->d_name);
+	}
+	if (proc)
+		closedir(proc);
+	return pid;
+}
