@@ -6,6 +6,7 @@
 #include "lib_move.h"
 
 #include <stdlib.h>
+#include <sys/syscall.h>
 
 struct worker w[PROCS];
 u8 *p[PROCS];
@@ -78,5 +79,36 @@ void after_the_move(void)
 	whole(OLD, OLD);
 	unmerge_all();
 	CHECK_EQ(count_merged(w[1].pid, p[1], pages), 0);
+	whole(OLD, OLD);
+}
+
+void need_nodes(void)
+{
+	if (access("/sys/devices/system/node/node1", F_OK))
+		skip("one NUMA node");
+}
+
+/* How many of the frames, as w[i] has them, are on a node. */
+size_t on_node(int i, int node)
+{
+	size_t k, found = 0;
+	void *at[pages];
+	int status[pages];
+
+	for (k = 0; k < pages; k++)
+		at[k] = p[i] + k * PAGE;
+	if (syscall(SYS_move_pages, w[i].pid, pages, at, NULL, status, 0))
+		FAIL("move_pages: %s", strerror(errno));
+	for (k = 0; k < pages; k++)
+		found += status[k] == node;
+	return found;
+}
+
+/* All frames are on a node, the same ones for all. */
+void settled_on(int node)
+{
+	CHECK_SOON_EQ(on_node(0, node), pages, LONG);
+	CHECK_EQ(count_same(w[0].pid, p[0], w[1].pid, p[1], pages), pages);
+	CHECK_EQ(count_same(w[0].pid, p[0], w[2].pid, p[2], pages), pages);
 	whole(OLD, OLD);
 }

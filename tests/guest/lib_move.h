@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What compact.c and migrate.c share: frames with three mappers that are to be
+ * What the tests of moving frames share: frames with three mappers that are to be
  * moved.
  */
 #ifndef UKSM_TEST_LIB_MOVE_H
@@ -21,5 +21,9 @@ u64 *pfns(void);
 size_t moved_since(const u64 *old);
 void whole(u64 first, u64 others);
 void after_the_move(void);
+
+void need_nodes(void);
+size_t on_node(int i, int node);
+void settled_on(int node);
 
 #endif

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Processes that share frames are moved by control groups, of either version.
+ */
+#include "lib.h"
+#include "lib_groups.h"
+#include "lib_move.h"
+
+#include <sys/stat.h>
+
+#define N 128
+
+void put(const char *dir, const char *file, const char *value)
+{
+	char path[256];
+	int err;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, file);
+	err = file_write(path, value);
+	if (err)
+		FAIL("%s to %s: %s", value, path, strerror(-err));
+}
+
+static void put_pid(const char *dir, pid_t pid)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "%d", pid);
+	put(dir, "cgroup.procs", text);
+}
+
+/* A group whose node changes: the frames of its processes go with it. */
+void move_by_cpuset(const char *group)
+{
+	int i, k;
+
+	merge(N);
+	sysfs_set("run", "0");
+	put(group, "cpuset.mems", "0-1");
+	for (k = 0; k < PROCS; k++)
+		put_pid(group, w[k].pid);
+	for (i = 0; i < 4; i++) {
+		put(group, "cpuset.mems", i % 2 ? "1" : "0");
+		settled_on(i % 2);
+	}
+	sysfs_set("run", "1"); /* and while it is scanned */
+	for (i = 0; i < 4; i++) {
+		put(group, "cpuset.mems", i % 2 ? "1" : "0");
+		worker_fill(&w[0], p[0], N / 2, OLD, 0);
+		whole(OLD, OLD);
+	}
+	CHECK_SOON_EQ(count_same(w[0].pid, p[0], w[1].pid, p[1], N), N, LONG);
+	after_the_move();
+	for (k = 0; k < PROCS; k++)
+		worker_exit(&w[k]);
+	CHECK_SOON(rmdir(group) == 0, 10);
+}
+
+static size_t charged_to(const char *dir)
+{
+	size_t i, found = 0;
+	struct stat st;
+
+	if (stat(dir, &st))
+		FAIL("%s: %s", dir, strerror(errno));
+	for (i = 0; i < N; i++)
+		found += kpagecgroup(pfn_of(w[0].pid, p[0] + i * PAGE)) ==
+			 st.st_ino;
+	return found;
+}
+
+static void enter_all(const char *dir)
+{
+	int i;
+
+	for (i = 0; i < PROCS; i++)
+		put_pid(dir, w[i].pid);
+}
+
+/* The processes start in one group, are merged, go to another; the first is removed. */
+void move_between(const char *a, const char *b, bool charges)
+{
+	int i;
+
+	mkdir(a, 0755);
+	mkdir(b, 0755);
+	if (charges) {
+		put(a, "memory.move_charge_at_immigrate", "3");
+		put(b, "memory.move_charge_at_immigrate", "3");
+	}
+	pages = N;
+	marked_only();
+	for (i = 0; i < PROCS; i++)
+		worker_start(&w[i]);
+	enter_all(a);
+	for (i = 0; i < PROCS; i++)
+		p[i] = worker_map_filled(&w[i], N, OLD, 0);
+	for (i = 1; i < PROCS; i++)
+		CHECK_SOON_EQ(count_same(w[0].pid, p[0], w[i].pid, p[i], N), N,
+			      LONG);
+	CHECK_EQ(charged_to(a), N);
+	for (i = 0; i < 4; i++) {
+		enter_all(i % 2 ? a : b);
+		whole(OLD, OLD);
+		if (charges)
+			CHECK_EQ(charged_to(i % 2 ? a : b), N);
+	}
+	enter_all(b);
+	CHECK_SOON(rmdir(a) == 0, 10);
+	CHECK_EQ(count_same(w[0].pid, p[0], w[1].pid, p[1], N), N);
+	CHECK_EQ(count_same(w[0].pid, p[0], w[2].pid, p[2], N), N);
+	after_the_move();
+	/* made anew, they belong to where their mappers are now */
+	sysfs_set("run", "1");
+	CHECK_SOON_EQ(count_same(w[0].pid, p[0], w[2].pid, p[2], N), N, LONG);
+	CHECK_EQ(charged_to(b), N);
+	for (i = 0; i < PROCS; i++)
+		worker_exit(&w[i]);
+	CHECK_SOON_EQ(sysfs_num("pages_shared"), 0, LONG);
+	CHECK_SOON(rmdir(b) == 0, 10);
+}
