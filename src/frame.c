@@ -291,6 +291,9 @@ struct uksm_frame *uksm_frame_create(struct mm_struct *mm, int nid)
 	struct uksm_frame *frame;
 	struct folio *folio;
 
+	if (!READ_ONCE(uksm_settings.across_nodes))
+		gfp |= __GFP_THISNODE;
+
 	frame = kmem_cache_zalloc(uksm_frame_cache,
 				  GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN);
 	if (!frame)

@@ -15,6 +15,7 @@
  *
  * Owns the index. Under uksm_mutex.
  */
+#include <linux/hash.h>
 #include <linux/string.h>
 #include <linux/vmalloc.h>
 
@@ -238,6 +239,17 @@ static bool uksm_match_new_frame(struct uksm_visit *v, struct uksm_page *page,
 	return true;
 }
 
+/*
+ * May the page be merged into a frame that lives? Not if it was lazily freed by
+ * its only owner, or is ksmd's, or has moved to a node it is not to serve.
+ */
+static bool uksm_match_fits(struct uksm_page *page, struct folio *kfolio)
+{
+	return folio_test_swapbacked(kfolio) && uksm_folio_is_bare(kfolio) &&
+	       (READ_ONCE(uksm_settings.across_nodes) ||
+		folio_nid(kfolio) == folio_nid(page->folio));
+}
+
 /* The index has a frame for this content. */
 static void uksm_match_frame(struct uksm_visit *v, struct uksm_page *page,
 			     u64 *slot, struct uksm_batch *batch)
@@ -257,9 +269,7 @@ static void uksm_match_frame(struct uksm_visit *v, struct uksm_page *page,
 			*slot = uksm_val_place(v->space->id, page->addr);
 			return;
 		}
-		/* Lazily freed by its only owner, or ksmd's: another one. */
-		mapped = folio_test_swapbacked(kfolio) &&
-					 uksm_folio_is_bare(kfolio) ?
+		mapped = uksm_match_fits(page, kfolio) ?
 				 uksm_folio_mapcount(kfolio) :
 				 max;
 	}
@@ -271,34 +281,6 @@ static void uksm_match_frame(struct uksm_visit *v, struct uksm_page *page,
 		folio_put(kfolio);
 	if (uksm_match_new_frame(v, page, slot, batch))
 		frame->indexed = false;
-}
-
-/* Told apart by the whole page. */
-static void uksm_match_full(struct uksm_visit *v, struct uksm_page *page,
-			    struct uksm_batch *batch)
-{
-	u64 self = uksm_val_place(v->space->id, page->addr);
-	u64 *slot = uksm_index_find_full(page->full);
-	u64 other;
-
-	if (!slot) {
-		uksm_index_insert(&uksm_index, page->full, self);
-		return;
-	}
-	other = *slot;
-	if (other == self)
-		return;
-	if (uksm_val_type(other) == UKSM_VAL_FRAME) {
-		uksm_match_frame(v, page, slot, batch);
-	} else if (uksm_val_stale(other)) {
-		*slot = self;
-	} else if (uksm_val_huge(other)) {
-		/* It is for the huge page to say whether it can be merged. */
-		*slot = self;
-		uksm_work_add_page(uksm_val_space(other), uksm_val_addr(other));
-	} else if (uksm_match_new_frame(v, page, slot, batch)) {
-		uksm_work_add_page(uksm_val_space(other), uksm_val_addr(other));
-	}
 }
 
 /* Told apart by the sample. Return: false if that is not enough. */
@@ -319,6 +301,63 @@ static bool uksm_match_sample(struct uksm_visit *v, struct uksm_page *page)
 	}
 	uksm_index_mark(page->sample, slot);
 	return false;
+}
+
+/*
+ * The fingerprint of a page with the node it is on, unless a frame may serve
+ * all nodes.
+ */
+static u64 uksm_match_key(u64 fingerprint, struct folio *folio)
+{
+	if (READ_ONCE(uksm_settings.across_nodes))
+		return fingerprint;
+	return fingerprint ^ hash_64(folio_nid(folio) + 1, 64);
+}
+
+/*
+ * What else has this content: a frame or another place. NULL if nothing has;
+ * then the page is in the index.
+ */
+static u64 *uksm_match_other(struct uksm_visit *v, struct uksm_page *page,
+			     const void *addr)
+{
+	u64 self = uksm_val_place(v->space->id, page->addr);
+	u64 *slot;
+
+	page->sample = uksm_match_key(page->sample, page->folio);
+	if (uksm_match_sample(v, page))
+		return NULL;
+	page->full = uksm_match_key(uksm_digest_full(addr, v->space->seed),
+				    page->folio);
+	slot = uksm_index_find_full(page->full);
+	if (!slot) {
+		uksm_index_insert(&uksm_index, page->full, self);
+		return NULL;
+	}
+	if (*slot == self)
+		return NULL;
+	if (uksm_val_stale(*slot)) {
+		*slot = self;
+		return NULL;
+	}
+	return slot;
+}
+
+/* Another has this content: share it. */
+static void uksm_match_share(struct uksm_visit *v, struct uksm_page *page,
+			     u64 *slot, struct uksm_batch *batch)
+{
+	u64 other = *slot;
+
+	if (uksm_val_type(other) == UKSM_VAL_FRAME) {
+		uksm_match_frame(v, page, slot, batch);
+	} else if (uksm_val_huge(other)) {
+		/* It is for the huge page to say whether it can be merged. */
+		*slot = uksm_val_place(v->space->id, page->addr);
+		uksm_work_add_page(uksm_val_space(other), uksm_val_addr(other));
+	} else if (uksm_match_new_frame(v, page, slot, batch)) {
+		uksm_work_add_page(uksm_val_space(other), uksm_val_addr(other));
+	}
 }
 
 /*
@@ -360,6 +399,7 @@ static void uksm_match_page(struct uksm_visit *v, struct uksm_page *page,
 {
 	struct uksm_space *space = v->space;
 	const void *addr = kmap_local_folio(page->folio, 0);
+	u64 *slot;
 
 	page->sample = uksm_digest_sample(addr, space->seed);
 	if (space->opaque &&
@@ -369,39 +409,11 @@ static void uksm_match_page(struct uksm_visit *v, struct uksm_page *page,
 		uksm_batch_add(batch, page, NULL, NULL);
 		goto out;
 	}
-	if (!uksm_match_sample(v, page)) {
-		page->full = uksm_digest_full(addr, space->seed);
-		uksm_match_full(v, page, batch);
-	}
+	slot = uksm_match_other(v, page, addr);
+	if (slot)
+		uksm_match_share(v, page, slot, batch);
 out:
 	kunmap_local((void *)addr);
-}
-
-/* Does a page of a huge page have an equal? It is in the index, if not. */
-static bool uksm_match_huge_page(struct uksm_visit *v, struct uksm_page *page,
-				 struct vm_area_struct *vma, const void *addr)
-{
-	struct uksm_space *space = v->space;
-	u64 self = uksm_val_place(space->id, page->addr);
-	u64 *slot;
-
-	if (uksm_match_zero(v, page, vma, addr))
-		return true;
-	if (uksm_match_sample(v, page))
-		return false;
-	page->full = uksm_digest_full(addr, space->seed);
-	slot = uksm_index_find_full(page->full);
-	if (!slot) {
-		uksm_index_insert(&uksm_index, page->full, self);
-		return false;
-	}
-	if (*slot == self)
-		return false;
-	if (uksm_val_stale(*slot)) {
-		*slot = self;
-		return false;
-	}
-	return true;
 }
 
 /**
@@ -420,14 +432,18 @@ unsigned int uksm_match_huge(struct uksm_visit *v, struct vm_area_struct *vma,
 	unsigned int i, equal = 0;
 
 	for (i = 0; i < UKSM_REGION_PAGES; i++) {
-		struct uksm_page page = { .addr = v->base + i * PAGE_SIZE };
+		struct uksm_page page = {
+			.folio = folio,
+			.addr = v->base + i * PAGE_SIZE,
+		};
 		void *addr = kmap_local_folio(folio, i * PAGE_SIZE);
 		unsigned int clean = v->clean;
 
 		page.sample = uksm_digest_sample(addr, v->space->seed);
 		uksm_match_settled(v, i, page.sample);
 		if (all && v->clean != clean &&
-		    uksm_match_huge_page(v, &page, vma, addr))
+		    (uksm_match_zero(v, &page, vma, addr) ||
+		     uksm_match_other(v, &page, addr)))
 			equal++;
 		kunmap_local(addr);
 		if (!(i % 64))

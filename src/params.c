@@ -21,6 +21,7 @@ struct uksm_settings uksm_settings = {
 	.min_age_ms = 1000,
 	.use_zero_pages = 1,
 	.max_page_sharing = 256,
+	.across_nodes = 1,
 	.thp_split_percent = 25,
 };
 
@@ -126,6 +127,7 @@ UKSM_NUMBER(min_age_millisecs, min_age_ms, 0, UINT_MAX)
 UKSM_NUMBER(use_zero_pages, use_zero_pages, 0, 1)
 UKSM_NUMBER(max_page_sharing, max_page_sharing, 2, INT_MAX)
 UKSM_NUMBER(thp_split_percent, thp_split_percent, 0, 100)
+UKSM_NUMBER(min_headroom_percent, min_headroom, 0, 100)
 
 /* A governor brings its own CPU limit with it. */
 int uksm_set_cpu_governor(const char *val)
@@ -154,6 +156,25 @@ int uksm_set_max_cpu_percentage(const char *val)
 int uksm_show_max_cpu_percentage(char *buf)
 {
 	return sysfs_emit(buf, "%u\n", uksm_max_cpu());
+}
+
+/* As with KSM: not while there are frames, which may serve other nodes. */
+int uksm_set_merge_across_nodes(const char *val)
+{
+	unsigned int value;
+	int err = uksm_parse_number(val, 0, 1, &value);
+
+	if (err)
+		return err;
+	if (uksm_live)
+		return uksm_scan_set_across_nodes(value);
+	uksm_settings.across_nodes = value;
+	return 0;
+}
+
+int uksm_show_merge_across_nodes(char *buf)
+{
+	return sysfs_emit(buf, "%u\n", READ_ONCE(uksm_settings.across_nodes));
 }
 
 int uksm_set_run(const char *val)

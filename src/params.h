@@ -16,7 +16,9 @@
 	S(min_age_millisecs)  \
 	S(use_zero_pages)     \
 	S(max_page_sharing)   \
-	S(thp_split_percent)
+	S(merge_across_nodes) \
+	S(thp_split_percent)  \
+	S(min_headroom_percent)
 
 #define UKSM_SETTING_DECLARE(name)            \
 	int uksm_set_##name(const char *val); \

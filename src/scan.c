@@ -348,10 +348,38 @@ int uksm_scan_set_run(unsigned int run)
 	WRITE_ONCE(uksm_settings.run, run);
 	if (run == UKSM_RUN_UNMERGE) {
 		err = uksm_unmerge_all();
-		if (!err)
+		if (err)
+			WRITE_ONCE(uksm_settings.run, UKSM_RUN_STOP);
+		else
 			uksm_scan_forget();
 	}
 	uksm_scan_wake();
+	mutex_unlock(&uksm_mutex);
+	return err;
+}
+
+/**
+ * uksm_scan_set_across_nodes() - what is written to the file merge_across_nodes
+ * @across: 0 or 1
+ *
+ * Context: may sleep.
+ * Return: 0, or -EBUSY: there are frames.
+ */
+int uksm_scan_set_across_nodes(unsigned int across)
+{
+	int err = 0;
+
+	mutex_lock(&uksm_mutex);
+	if (across != uksm_settings.across_nodes) {
+		uksm_sweep();
+		if (uksm_stats.frames) {
+			err = -EBUSY;
+		} else {
+			WRITE_ONCE(uksm_settings.across_nodes, across);
+			uksm_scan_forget();
+			uksm_scan_wake();
+		}
+	}
 	mutex_unlock(&uksm_mutex);
 	return err;
 }

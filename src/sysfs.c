@@ -11,6 +11,7 @@
 #include <linux/kobject.h>
 #include <linux/sysfs.h>
 
+#include "headroom.h"
 #include "params.h"
 #include "scan.h"
 #include "sysfs.h"
@@ -51,14 +52,6 @@ UKSM_SETTINGS(UKSM_FILE)
 	}                                                                  \
 	static struct kobj_attribute uksm_file_##name = __ATTR_RO(name);
 
-/* Mappings that do without a page of their own, as KSM counts them. */
-static u64 uksm_sharing(void)
-{
-	return uksm_stats.mappings > uksm_stats.frames ?
-		       uksm_stats.mappings - uksm_stats.frames :
-		       0;
-}
-
 static s64 uksm_metadata(void)
 {
 	return atomic64_read(&uksm_stats.metadata);
@@ -66,21 +59,21 @@ static s64 uksm_metadata(void)
 
 static s64 uksm_profit(void)
 {
-	return ((s64)uksm_sharing() + uksm_stats.zero) * (s64)PAGE_SIZE -
-	       uksm_metadata();
+	return (s64)(uksm_headroom_pages() * PAGE_SIZE) - uksm_metadata();
 }
 
-#define UKSM_COUNTS(C)                                     \
-	C(full_scans, "%llu", uksm_stats.full_scans)       \
-	C(pages_scanned, "%llu", uksm_stats.pages_scanned) \
-	C(pages_merged, "%llu", uksm_stats.merged)         \
-	C(pages_shared, "%llu", uksm_stats.frames)         \
-	C(pages_sharing, "%llu", uksm_sharing())           \
-	C(pages_unshared, "%lld", uksm_stats.unshared)     \
-	C(pages_volatile, "%lld", uksm_stats.restless)     \
-	C(pages_skipped, "%lld", uksm_stats.skipped)       \
-	C(ksm_zero_pages, "%lld", uksm_stats.zero)         \
-	C(general_profit, "%lld", uksm_profit())           \
+#define UKSM_COUNTS(C)                                               \
+	C(full_scans, "%llu", uksm_stats.full_scans)                 \
+	C(pages_scanned, "%llu", uksm_stats.pages_scanned)           \
+	C(pages_merged, "%llu", uksm_stats.merged)                   \
+	C(pages_shared, "%llu", uksm_stats.frames)                   \
+	C(pages_sharing, "%llu", uksm_sharing())                     \
+	C(pages_unshared, "%lld", uksm_stats.unshared)               \
+	C(pages_volatile, "%lld", uksm_stats.restless)               \
+	C(pages_skipped, "%lld", uksm_stats.skipped)                 \
+	C(ksm_zero_pages, "%lld", uksm_stats.zero)                   \
+	C(headroom_bytes, "%llu", uksm_headroom_pages() * PAGE_SIZE) \
+	C(general_profit, "%lld", uksm_profit())                     \
 	C(metadata_bytes, "%lld", uksm_metadata())
 UKSM_COUNTS(UKSM_COUNT)
 

@@ -52,7 +52,10 @@ enum uksm_domain {
  * @min_age_ms: younger processes are left alone
  * @use_zero_pages: merge pages of zeros into the zero page
  * @max_page_sharing: mappings of one frame
+ * @across_nodes: a frame may serve mappers whose pages were on other nodes
  * @thp_split_percent: share of a huge page that must merge before it is split
+ * @min_headroom: percent of free memory and swap that undoing all merges may
+ *	need; 0 for no limit
  *
  * Each is read once where it is used; writers hold uksm_mutex.
  */
@@ -67,7 +70,9 @@ struct uksm_settings {
 	unsigned int min_age_ms;
 	unsigned int use_zero_pages;
 	unsigned int max_page_sharing;
+	unsigned int across_nodes;
 	unsigned int thp_split_percent;
+	unsigned int min_headroom;
 };
 
 extern struct uksm_settings uksm_settings;
@@ -89,7 +94,7 @@ static inline unsigned int uksm_max_cpu(void)
  * @zero: zero pages placed and still there, as of the last look
  * @merged: merges done, ever
  * @frames: frames that exist
- * @mappings: mappings of frames, as of the last sweep
+ * @mappings: mappings of frames, as of the last sweep, and merges since
  * @metadata: bytes of memory that are uksm's own
  *
  * Under uksm_mutex, but for @metadata.

@@ -15,6 +15,7 @@
 #include <linux/sched/signal.h>
 
 #include "frame.h"
+#include "headroom.h"
 #include "space.h"
 #include "unmerge.h"
 #include "walk.h"
@@ -82,6 +83,8 @@ static int uksm_unmerge_page(struct vm_area_struct *vma, unsigned long addr,
 	unsigned int flags = FAULT_FLAG_UNSHARE | FAULT_FLAG_REMOTE;
 	vm_fault_t ret;
 
+	if (!uksm_headroom_try(vma->vm_mm))
+		return -ENOMEM;
 	/* 6.1 does not unshare a zero page. */
 	if (zero && (vma->vm_flags & VM_WRITE))
 		flags = FAULT_FLAG_WRITE | FAULT_FLAG_REMOTE;
@@ -162,8 +165,12 @@ static int uksm_unmerge_spaces(void)
 		list_for_each_entry(space, &uksm_spaces, list) {
 			err = uksm_unmerge_space(space);
 			if (err) {
-				pr_warn("unmerging stopped (error %d): free some memory and write 2 to run again\n",
-					err);
+				uksm_frames_sweep();
+				pr_warn("unmerging stopped (error %d), %llu pages are still to be copied: %s and write 2 to run again\n",
+					err, uksm_headroom_pages(),
+					err == -ENOMEM ?
+						"free some memory (or raise the memory.max of a full group)" :
+						"wait");
 				return err;
 			}
 		}

@@ -12,6 +12,7 @@
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 
+#include "headroom.h"
 #include "huge.h"
 #include "match.h"
 #include "merge.h"
@@ -39,7 +40,9 @@ static void uksm_visit_settle(struct uksm_visit *v, struct uksm_req *req)
 	if (req->state != UKSM_REQ_MERGED)
 		return;
 	v->merged++;
-	if (!req->frame) {
+	if (req->frame) {
+		uksm_stats.mappings++;
+	} else {
 		__set_bit(i, v->zero);
 		uksm_region_zero_set(v->region, i);
 	}
@@ -70,6 +73,15 @@ static void uksm_visit_area(struct uksm_visit *v, struct vm_area_struct *vma)
 	}
 }
 
+/* Nothing more may be merged for now: take no pages, but another time. */
+static void uksm_visit_defer(struct uksm_visit *v)
+{
+	if (v->flags & (UKSM_VISIT_ALL | UKSM_VISIT_WANT))
+		v->region->fresh = 1;
+	v->flags &= ~(UKSM_VISIT_ALL | UKSM_VISIT_WANT);
+	bitmap_zero(v->want, UKSM_REGION_PAGES);
+}
+
 /* Visit the areas of a region. mmap_lock held for reading. */
 static void uksm_visit_region(struct uksm_visit *v)
 {
@@ -86,6 +98,8 @@ static void uksm_visit_region(struct uksm_visit *v)
 	bitmap_zero(v->aged, UKSM_REGION_PAGES);
 	bitmap_zero(v->zero, UKSM_REGION_PAGES);
 	v->region->huge = 0;
+	if (uksm_headroom_short())
+		uksm_visit_defer(v);
 	while (addr < v->base + UKSM_REGION_SIZE) {
 		vma = find_vma(v->mm, addr);
 		if (!vma || vma->vm_start >= v->base + UKSM_REGION_SIZE)

@@ -138,6 +138,9 @@ void fast_settings(void)
 	sysfs_set("max_page_sharing", "256");
 	sysfs_set("scope", "all");
 	sysfs_set("merge_domain", "user");
+	sysfs_set("merge_across_nodes", "1");
+	if (!on_ksmd())
+		sysfs_set("min_headroom_percent", "0");
 	if (on_ksmd() && sysfs_has("smart_scan"))
 		sysfs_set("smart_scan", "0");
 	sysfs_set("run", "1");

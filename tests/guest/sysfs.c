@@ -46,13 +46,15 @@ static const struct rw_file rw_files[] = {
 	{ "min_age_millisecs", { "0", "60000", "1000" }, { NULL }, false },
 	{ "use_zero_pages", { "0", "1" }, { "2", "10" }, false },
 	{ "max_page_sharing", { "2", "1000", "256" }, { "0", "1" }, false },
+	{ "merge_across_nodes", { "0", "1" }, { "2" }, false },
 	{ "thp_split_percent", { "0", "100", "25" }, { "101" }, false },
+	{ "min_headroom_percent", { "100", "1", "0" }, { "101" }, false },
 };
 
 static const char *const ro_files[] = {
 	"full_scans",	  "pages_scanned",  "pages_shared",   "pages_sharing",
 	"pages_unshared", "pages_volatile", "ksm_zero_pages", "general_profit",
-	"metadata_bytes", "pages_merged",
+	"metadata_bytes", "pages_merged",   "headroom_bytes",
 };
 
 /* What no file takes, whatever it is for. */

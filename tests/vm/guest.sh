@@ -75,17 +75,20 @@ make_initrd() {
 }
 
 qemu_command() {
-	local i cpu=max
+	local i cpus cpu=max topology=$smp
 	# An interrupt while the boot CPU's features are being read finds the kernel in doubt whether it has five levels of
 	# page tables, and KASAN takes a good address for a wild one.
 	[ "$kernel" != debug ] || cpu=max,la57=off
+	[ $((smp % numa)) != 0 ] || topology=$smp,sockets=$numa
 	cmd=(qemu-system-x86_64 -nodefaults -no-user-config -display none -no-reboot
-		-accel "tcg,thread=multi" -cpu "$cpu" -smp "$smp" -m "$mem"
+		-accel "tcg,thread=multi" -cpu "$cpu" -smp "$topology" -m "$mem"
 		-kernel "$("$top/scripts/kernel.sh" "$kernel")/vmlinuz" -initrd "$run/initrd")
 	if [ "$numa" -gt 1 ]; then
 		for ((i = 0; i < numa; i++)); do
+			cpus= # whole sockets, or all of them on the first node
+			[ $((smp % numa)) != 0 ] || cpus=",cpus=$((i * smp / numa))-$(((i + 1) * smp / numa - 1))"
 			cmd+=(-object "memory-backend-ram,id=node$i,size=$((mem / numa))M"
-				-numa "node,nodeid=$i,memdev=node$i")
+				-numa "node,nodeid=$i,memdev=node$i$cpus")
 		done
 	fi
 	if [ "$swap" != 0 ]; then

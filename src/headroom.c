@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * headroom.c - the memory that undoing all merges would need
+ *
+ * Merged memory is overcommitted: when its processes write to it, it comes
+ * back. The guard keeps that debt within a share of what is free, and
+ * unmerging asks here before it copies, so that it fails before somebody is
+ * killed.
+ */
+#include <linux/mm.h>
+#include <linux/swap.h>
+
+#include "headroom.h"
+#include "region.h"
+
+/* Unmerging leaves this share of the memory to others: one in... */
+#define UKSM_RESERVE 128
+
+/*
+ * Pages that could be had without taking them from anybody: MemAvailable but for
+ * the slabs, of which the kernel gets back much less when it matters.
+ */
+static u64 uksm_headroom_free(void)
+{
+	s64 pages = si_mem_available();
+
+	pages -= global_node_page_state_pages(NR_SLAB_RECLAIMABLE_B) +
+		 global_node_page_state(NR_KERNEL_MISC_RECLAIMABLE);
+	return max_t(s64, pages, 0) + max(get_nr_swap_pages(), 0L);
+}
+
+/**
+ * uksm_sharing() - mappings that do without a page of their own
+ *
+ * Context: uksm_mutex held.
+ * Return: their number, as KSM counts pages_sharing.
+ */
+u64 uksm_sharing(void)
+{
+	return uksm_stats.mappings > uksm_stats.frames ?
+		       uksm_stats.mappings - uksm_stats.frames :
+		       0;
+}
+
+/**
+ * uksm_headroom_pages() - what undoing all merges would need
+ *
+ * Context: uksm_mutex held.
+ * Return: pages.
+ */
+u64 uksm_headroom_pages(void)
+{
+	return uksm_sharing() + max_t(s64, uksm_stats.zero, 0);
+}
+
+/**
+ * uksm_headroom_short() - does min_headroom_percent forbid to merge a region?
+ *
+ * Context: uksm_mutex held.
+ * Return: whether undoing all there is and all that a region can add would
+ * need more than the share of free memory and swap that is set.
+ */
+bool uksm_headroom_short(void)
+{
+	unsigned int percent = READ_ONCE(uksm_settings.min_headroom);
+
+	return percent && (uksm_headroom_pages() + UKSM_REGION_PAGES) * 100 >
+				  uksm_headroom_free() * percent;
+}
+
+/**
+ * uksm_headroom_try() - could @mm have one more page?
+ * @mm: an address space with users
+ *
+ * Allocates and charges a page as a fault in @mm would, but in a way that fails
+ * where a fault would have somebody killed; and gives it back. A little memory
+ * is left for others, who would not ask first.
+ *
+ * Context: sleeps and reclaims.
+ * Return: whether.
+ */
+bool uksm_headroom_try(struct mm_struct *mm)
+{
+	gfp_t gfp = GFP_HIGHUSER_MOVABLE | __GFP_RETRY_MAYFAIL | __GFP_NOWARN;
+	struct folio *folio;
+	bool ok;
+
+	if (uksm_headroom_free() < totalram_pages() / UKSM_RESERVE)
+		return false;
+	folio = __folio_alloc(gfp, 0, numa_mem_id(), NULL);
+	if (!folio)
+		return false;
+	ok = !uksm_charge(folio, mm, gfp);
+	folio_put(folio);
+	return ok;
+}

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef UKSM_HEADROOM_H
+#define UKSM_HEADROOM_H
+
+#include "uksm.h"
+
+u64 uksm_sharing(void);
+u64 uksm_headroom_pages(void);
+bool uksm_headroom_short(void);
+bool uksm_headroom_try(struct mm_struct *mm);
+
+#endif /* UKSM_HEADROOM_H */
