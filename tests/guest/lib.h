@@ -294,5 +294,6 @@ long long cgroup_num(const char *name, const char *file);
 u64 cgroup_inode(const char *name);
 long long thread_cpu_ns(const char *comm, int *threads);
 pid_t thread_pid(const char *comm);
+void run_on(pid_t pid, int cpu);
 
 #endif

@@ -7,6 +7,7 @@
 
 #include <ctype.h>
 #include <dirent.h>
+#include <sched.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
@@ -313,4 +314,15 @@ pid_t thread_pid(const char *comm)
 	if (proc)
 		closedir(proc);
 	return pid;
+}
+
+void run_on(pid_t pid, int cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	if (sched_setaffinity(pid, sizeof(set), &set))
+		note("pid %d will not run on CPU %d: %s", pid, cpu,
+		     strerror(errno));
 }

@@ -11,7 +11,6 @@
  */
 #include "lib.h"
 
-#include <dirent.h>
 #include <pthread.h>
 #include <sched.h>
 
@@ -32,35 +31,6 @@ static struct shared {
 } *sh;
 
 static u8 *mine;
-
-static void run_on(pid_t pid, int cpu)
-{
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	CPU_SET(cpu, &set);
-	if (sched_setaffinity(pid, sizeof(set), &set))
-		note("pid %d will not run on CPU %d: %s", pid, cpu,
-		     strerror(errno));
-}
-
-/* The scan threads go where the pages that they free are used again. */
-static void scanner_on(int cpu)
-{
-	struct dirent *d;
-	DIR *proc = opendir("/proc");
-
-	while (proc && (d = readdir(proc))) {
-		char path[300], comm[64];
-
-		snprintf(path, sizeof(path), "/proc/%s/comm", d->d_name);
-		if (file_read(path, comm, sizeof(comm)) > 0 &&
-		    (!strncmp(comm, "uksm", 4) || !strncmp(comm, "ksmd", 4)))
-			run_on(atoi(d->d_name), cpu);
-	}
-	if (proc)
-		closedir(proc);
-}
 
 /* A word here and there: what was freed is overwritten as a whole. */
 static void *reader(void *arg)
@@ -138,7 +108,7 @@ static void never_freed_memory(void)
 	CHECK(sh != MAP_FAILED);
 	marked_only();
 	run_on(0, 0);
-	scanner_on(0);
+	run_on(thread_pid(on_ksmd() ? "ksmd" : "uksmd"), 0);
 	worker_start(&a);
 	worker_start(&b);
 	worker_start(&reuse);
