@@ -184,7 +184,8 @@ void uksm_frame_rekey(struct folio *to, struct folio *from)
 	unsigned long flags;
 
 #ifdef UKSM_MUTANT_REKEY
-	return;
+	if (folio_test_swapbacked(from)) /* not those of the self-test */
+		return;
 #endif
 	raw_spin_lock_irqsave(&uksm_table_lock, flags);
 	frame = uksm_table_find(folio_pfn(from));
@@ -305,8 +306,10 @@ struct uksm_frame *uksm_frame_create(struct mm_struct *mm, int nid)
 	if (uksm_charge(folio, mm, gfp))
 		goto err_put;
 #endif
+#ifndef UKSM_MUTANT_UNLOAD
 	if (!uksm_stats.frames && !try_module_get(THIS_MODULE))
 		goto err_put;
+#endif
 
 	__folio_set_locked(folio);
 	frame->folio = folio;
@@ -329,8 +332,11 @@ static void uksm_frame_free(struct uksm_frame *frame)
 	list_del(&frame->list);
 	kmem_cache_free(uksm_frame_cache, frame);
 	uksm_metadata_add(-(long)sizeof(*frame));
-	if (!--uksm_stats.frames)
+	uksm_stats.frames--;
+#ifndef UKSM_MUTANT_UNLOAD
+	if (!uksm_stats.frames)
 		module_put(THIS_MODULE);
+#endif
 }
 
 /**

@@ -199,8 +199,10 @@ static void uksm_merge_protect(struct vm_area_struct *vma,
 			uksm_req_drop(req, UKSM_REQ_BUSY);
 			continue;
 		}
+#ifndef UKSM_MUTANT_AGE
 		if (pte_dirty(req->pte))
 			folio_mark_dirty(req->folio);
+#endif
 		req->pte = pte_wrprotect(pte_mkclean(req->pte));
 		set_pte_at(mm, req->addr, ptep, req->pte);
 		req->state = UKSM_REQ_PROTECTED;

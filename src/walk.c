@@ -230,8 +230,10 @@ static void uksm_visit_age(struct uksm_visit *v, pte_t *ptep,
 			continue;
 		v->pte[i] = ptep_get_and_clear(v->mm, addr, ptep + i - first);
 		folio = page_folio(pfn_to_page(pte_pfn(v->pte[i])));
+#ifndef UKSM_MUTANT_AGE
 		if (!folio_test_dirty(folio))
 			folio_mark_dirty(folio);
+#endif
 		if (!to)
 			from = addr;
 		to = addr + PAGE_SIZE;

@@ -108,6 +108,7 @@ static void never_freed_memory(void)
 	CHECK(sh != MAP_FAILED);
 	marked_only();
 	run_on(0, 0);
+	/* The scanner goes where the pages that it frees are used again. */
 	run_on(thread_pid(on_ksmd() ? "ksmd" : "uksmd"), 0);
 	worker_start(&a);
 	worker_start(&b);
