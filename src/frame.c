@@ -283,6 +283,11 @@ struct folio *uksm_frame_get(struct uksm_frame *frame, unsigned long *dead)
  * The folio is locked and known to nobody. uksm_frame_publish() or
  * uksm_frame_abandon() is next.
  *
+ * A group at its limit is left alone: the charge does not reclaim. To make room
+ * for a page that is to save memory, others would go to swap, with mmap_lock
+ * held, and where there is nothing to reclaim the kernel would try it in vain
+ * for each page.
+ *
  * Context: uksm_mutex held; may sleep and reclaim.
  * Return: the frame, or NULL: no memory, or the group is at its limit.
  */
@@ -303,7 +308,7 @@ struct uksm_frame *uksm_frame_create(struct mm_struct *mm, int nid)
 	if (!folio)
 		goto err_free;
 #ifndef UKSM_MUTANT_CHARGE
-	if (uksm_charge(folio, mm, gfp))
+	if (uksm_charge(folio, mm, GFP_NOWAIT | __GFP_NOWARN))
 		goto err_put;
 #endif
 #ifndef UKSM_MUTANT_UNLOAD

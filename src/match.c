@@ -228,9 +228,13 @@ static bool uksm_match_new_frame(struct uksm_visit *v, struct uksm_page *page,
 {
 	struct uksm_frame *frame;
 
-	frame = uksm_frame_create(v->mm, folio_nid(page->folio));
-	if (!frame)
+	if (v->full)
 		return false;
+	frame = uksm_frame_create(v->mm, folio_nid(page->folio));
+	if (!frame) {
+		v->full = true;
+		return false;
+	}
 	frame->key = page->full;
 	frame->sample = page->sample;
 	*slot = uksm_val_frame(frame);

@@ -94,6 +94,7 @@ static void uksm_visit_region(struct uksm_visit *v)
 	v->skipped = 0;
 	v->merged = 0;
 	v->busy = 0;
+	v->full = false;
 	v->nr = 0;
 	bitmap_zero(v->aged, UKSM_REGION_PAGES);
 	bitmap_zero(v->zero, UKSM_REGION_PAGES);

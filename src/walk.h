@@ -39,6 +39,7 @@ struct uksm_page {
  * @skipped: pages left alone
  * @merged: merges done
  * @busy: merges that failed for now
+ * @full: there was no memory for a frame, or the group is at its limit
  * @nr: length of @page
  * @page: what was taken
  * @pte: scratch of uksm_walk_collect()
@@ -58,6 +59,7 @@ struct uksm_visit {
 	unsigned int skipped;
 	unsigned int merged;
 	unsigned int busy;
+	bool full;
 	unsigned int nr;
 	struct uksm_page page[UKSM_REGION_PAGES];
 	pte_t pte[UKSM_REGION_PAGES];
