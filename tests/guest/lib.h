@@ -291,6 +291,7 @@ int cgroup_try(const char *name, const char *file, const char *value);
 void cgroup_enter(const char *name, pid_t pid);
 void cgroup_remove(const char *name);
 long long cgroup_num(const char *name, const char *file);
+long long cgroup_keyed(const char *name, const char *file, const char *key);
 u64 cgroup_inode(const char *name);
 long long thread_cpu_ns(const char *comm, int *threads);
 pid_t thread_pid(const char *comm);

@@ -250,6 +250,15 @@ long long cgroup_num(const char *name, const char *file)
 	return file_num(path);
 }
 
+/* A line "key number" of a group's file; "" is the root. */
+long long cgroup_keyed(const char *name, const char *file, const char *key)
+{
+	char path[256];
+
+	cgroup_path(name, file, path, sizeof(path));
+	return keyed(path, key);
+}
+
 u64 cgroup_inode(const char *name)
 {
 	char path[256];

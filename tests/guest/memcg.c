@@ -1,0 +1,420 @@
+// SPDX-License-Identifier: GPL-2.0
+/* vm: mem=512 timeout=300 */
+/*
+ * Memory control groups: a frame counts in the group of one mapper, and what it
+ * replaces counts no more; a copy counts in the writer's group again. A group at
+ * its limit is left alone: nobody is killed and nothing of it is reclaimed. One
+ * over memory.high does not hold the scanner up, nor the scanner its processes.
+ * When the last mapper is gone, so is a group that was removed.
+ *
+ * Without the charge the second case gets beyond its limit; a charge that may
+ * reclaim hits the limit for each page, and waits for seconds over memory.high.
+ */
+#include "lib.h"
+
+#include <sched.h>
+#include <signal.h>
+#include <sys/wait.h>
+
+#define A "group-a"
+#define B "group-b"
+#define N 1024
+#define BYTES ((long long)(N * PAGE))
+#define OLD 610
+#define NEW 611
+/* more groups than a CPU remembers */
+#define OTHERS 8
+/* what the per-CPU stocks may hold, and page tables */
+#define SLACK ((long long)MIB)
+
+static struct worker w[2];
+static u8 *p[2];
+
+/* A group as new, whatever became of the case before. */
+static void fresh(const char *group)
+{
+	cgroup_remove(group);
+	cgroup_make(group);
+	cgroup_try(group, "memory.swap.max", "0");
+}
+
+static void start(int i, const char *group)
+{
+	worker_start(&w[i]);
+	cgroup_enter(group, w[i].pid);
+	p[i] = worker_map_filled(&w[i], N, OLD, 0);
+}
+
+static size_t same(void)
+{
+	return count_same(w[0].pid, p[0], w[1].pid, p[1], N);
+}
+
+static void whole(u64 first, u64 second)
+{
+	CHECK_EQ(worker_bad(&w[0], p[0], N, first, 0), 0);
+	CHECK_EQ(worker_bad(&w[1], p[1], N, second, 0), 0);
+}
+
+static long long event(const char *group, const char *key)
+{
+	return cgroup_keyed(group, "memory.events", key);
+}
+
+/* Anonymous memory that counts in a group. */
+static long long anon(const char *group)
+{
+	return cgroup_keyed(group, "memory.stat", "anon");
+}
+
+/* Pages of the first worker that count in the group. */
+static size_t charged(const char *group)
+{
+	u64 inode = cgroup_inode(group);
+	size_t i, n = 0;
+
+	for (i = 0; i < N; i++)
+		n += kpagecgroup(pfn_of(w[0].pid, p[0] + i * PAGE)) == inode;
+	return n;
+}
+
+static void finish(int i, const char *group)
+{
+	worker_exit(&w[i]);
+	cgroup_remove(group);
+}
+
+static void accounts(void)
+{
+	long long before[2];
+	size_t in[2];
+
+	marked_only();
+	sysfs_set("run", "0");
+	fresh(A);
+	fresh(B);
+	start(0, A);
+	start(1, B);
+	before[0] = anon(A);
+	before[1] = anon(B);
+	sysfs_set("run", "1");
+	CHECK_SOON_EQ(same(), N, LONG);
+	sysfs_set("run", "0");
+	in[0] = charged(A);
+	in[1] = charged(B);
+	note("%zu frames count in one group, %zu in the other", in[0], in[1]);
+	CHECK_EQ(in[0] + in[1], N);
+	/* of the page of its own that was given up nothing is left */
+	CHECK_SOON(anon(A) <= before[0] - BYTES + (long long)(in[0] * PAGE) +
+				      SLACK / 4,
+		   LONG);
+	CHECK_SOON(anon(B) <= before[1] - BYTES + (long long)(in[1] * PAGE) +
+				      SLACK / 4,
+		   LONG);
+	CHECK_OP(cgroup_num(A, "memory.current"), >=, in[0] * PAGE);
+	CHECK_OP(cgroup_num(B, "memory.current"), >=, in[1] * PAGE);
+
+	/* copies count where they are written */
+	worker_fill(&w[1], p[1], N, NEW, 0);
+	CHECK_OP(cgroup_num(B, "memory.current"), >=, BYTES);
+	CHECK_SOON(anon(B) >= BYTES, LONG);
+	whole(OLD, NEW);
+	CHECK_EQ(charged(A) + charged(B), N);
+	finish(0, A);
+	finish(1, B);
+}
+
+/*
+ * A process that fills two areas with the same, as far as the area goes. The
+ * number of pages that are merged is at @done.
+ */
+static void hoard(size_t *done, size_t pages, size_t step)
+{
+	u8 *a = map_pages(pages), *b = map_pages(pages);
+	size_t i;
+
+	for (i = 0; i < pages; i += step) {
+		fill(a + i * PAGE, step, OLD, i);
+		fill(b + i * PAGE, step, OLD, i);
+		if (!WAIT_FOR(count_same(getpid(), a + i * PAGE, getpid(),
+					 b + i * PAGE, step) == step,
+			      3 * slowness()))
+			note("not all is merged after %zu pages", i);
+		*done = i + step;
+	}
+	_exit(0);
+}
+
+/* Who has duplicates only cannot get beyond the limit by having them merged. */
+static void no_way_round(void)
+{
+	size_t limit = 16 * MIB / PAGE, most = 2 * limit, step = limit / 8;
+	size_t *done = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
+			    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	int status;
+	pid_t pid;
+
+	fresh(A);
+	cgroup_set(A, "memory.max", "16M");
+	pid = fork();
+	if (!pid) {
+		cgroup_enter(A, getpid());
+		hoard(done, most, step);
+	}
+	CHECK_EQ(waitpid(pid, &status, 0), pid);
+	note("%zu different pages under a limit of %zu, %lld OOM kills", *done,
+	     limit, event(A, "oom_kill"));
+	/* with what duplicates alone would take it could have had half of it */
+	CHECK_OP(*done, >, limit / 2);
+	CHECK_OP(*done, <, limit);
+	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+	CHECK_EQ(event(A, "oom_kill"), 1);
+	cgroup_remove(A);
+}
+
+/*
+ * Have the limit below what is used: nobody in the group may be killed, so the
+ * kernel gives up trying to get there. There is no room for a single page.
+ */
+static void fill_up(const char *group)
+{
+	char max[32];
+
+	snprintf(max, sizeof(max), "%lld",
+		 cgroup_num(group, "memory.current") - BYTES / 8);
+	cgroup_set(group, "memory.max", max);
+	CHECK_OP(cgroup_num(group, "memory.current"), >,
+		 cgroup_num(group, "memory.max"));
+}
+
+static void unkillable(pid_t pid)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/oom_score_adj", pid);
+	CHECK_EQ(file_write(path, "-1000"), 0);
+}
+
+static void at_its_limit(void)
+{
+	long long max, oom, used, rounds;
+	struct worker other;
+	double secs;
+	int threads;
+	u8 *at;
+
+	marked_only();
+	sysfs_set("run", "0");
+	fresh(A);
+	start(0, A);
+	start(1, A);
+	unkillable(w[0].pid);
+	unkillable(w[1].pid);
+	fill_up(A);
+	max = event(A, "max");
+	oom = event(A, "oom");
+	used = thread_cpu_ns("uksm", &threads);
+	rounds = sysfs_num("full_scans");
+	secs = now();
+
+	sysfs_set("run", "1");
+	settle(10);
+	rounds = sysfs_num("full_scans") - rounds;
+	secs = now() - secs;
+	used = thread_cpu_ns("uksm", &threads) - used;
+	max = event(A, "max") - max;
+	note("%lld rounds in %.1f s, %.0f ms of CPU time: the limit was hit %lld times",
+	     rounds, secs, used / 1e6, max);
+	CHECK_EQ(same(), 0);
+	CHECK_EQ(sysfs_num("pages_sharing"), 0);
+	/* once a visit of a region at most, not once a page */
+	CHECK_OP(max, <=, rounds * 20);
+	CHECK_EQ(event(A, "oom"), oom);
+	CHECK_EQ(event(A, "oom_kill"), 0);
+
+	/* Who has room takes the frame, and the group gets rid of its page. */
+	worker_start(&other);
+	at = worker_map_filled(&other, N, OLD, 0);
+	CHECK_SOON_EQ(count_same(w[0].pid, p[0], other.pid, at, N), N, LONG);
+	CHECK_SOON_EQ(same(), N, LONG);
+	CHECK_OP(cgroup_num(A, "memory.current"), <, SLACK);
+	CHECK_EQ(worker_bad(&other, at, N, OLD, 0), 0);
+	whole(OLD, OLD);
+	CHECK_EQ(event(A, "oom"), oom);
+	worker_exit(&other);
+	worker_exit(&w[0]);
+	finish(1, A);
+}
+
+/* The group gets room again: what was left alone is merged. */
+static void below_it_again(void)
+{
+	marked_only();
+	sysfs_set("run", "0");
+	fresh(A);
+	start(0, A);
+	start(1, A);
+	unkillable(w[0].pid);
+	unkillable(w[1].pid);
+	fill_up(A);
+	sysfs_set("run", "1");
+	settle(2);
+	CHECK_EQ(same(), 0);
+	cgroup_set(A, "memory.max", "max");
+	CHECK_SOON_EQ(same(), N, LONG);
+	whole(OLD, OLD);
+	worker_exit(&w[0]);
+	finish(1, A);
+}
+
+/* The longest that an mprotect() of a whole area took, in microseconds. */
+static long w_longest(long at, long pages, long secs, long merged)
+{
+	double start = now(), longest = 0, t;
+
+	while (now() < start + secs) {
+		t = now();
+		if (mprotect((void *)at, pages * PAGE, PROT_READ) ||
+		    mprotect((void *)at, pages * PAGE, PROT_READ | PROT_WRITE))
+			return -1;
+		t = now() - t;
+		longest = t > longest ? t : longest;
+		msleep(5);
+		if (*(volatile size_t *)merged == N)
+			break;
+	}
+	return longest * 1e6;
+}
+
+/*
+ * The kernel has whoever charges to a group over memory.high wait, up to two
+ * seconds at a time; the scanner holds mmap_lock of the process when it charges.
+ */
+static void over_high(void)
+{
+	size_t *merged = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
+			      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	double t;
+	long us;
+	u8 *own;
+
+	marked_only();
+	sysfs_set("run", "0");
+	fresh(A);
+	start(0, A);
+	start(1, A);
+	own = (void *)worker_call(&w[0], w_map, 1);
+	cgroup_set(A, "memory.high", "1M");
+	CHECK_OP(cgroup_num(A, "memory.current"), >, 2 * BYTES - SLACK);
+	t = now();
+	worker_send(&w[0], w_longest, (long)own, 1, 30, (long)merged);
+	sysfs_set("run", "1");
+	CHECK_SOON_EQ((*merged = same()), N, LONG);
+	t = now() - t;
+	us = worker_wait(&w[0]);
+	note("merged in %.1f s, mprotect() took up to %ld us", t, us);
+	CHECK_OP(us, >=, 0);
+	CHECK_OP(us, <, 900000 * slowness());
+	whole(OLD, OLD);
+	worker_exit(&w[0]);
+	finish(1, A);
+}
+
+/*
+ * Each CPU remembers the groups that charged there last, and the kernel does not
+ * take that from a group that is removed. So have others charge on each CPU.
+ */
+static void others_charge(void)
+{
+	pid_t pid = fork();
+	char name[32];
+	int i, cpu;
+
+	if (pid) {
+		waitpid(pid, NULL, 0);
+		return;
+	}
+	for (i = 0; i < OTHERS; i++) {
+		snprintf(name, sizeof(name), "other-%d", i);
+		cgroup_make(name);
+		cgroup_enter(name, getpid());
+		for (cpu = 0; cpu < sysconf(_SC_NPROCESSORS_ONLN); cpu++) {
+			cpu_set_t set;
+
+			CPU_ZERO(&set);
+			CPU_SET(cpu, &set);
+			sched_setaffinity(0, sizeof(set), &set);
+			mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
+			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+		}
+	}
+	_exit(0);
+}
+
+/* Removed groups that something still refers to. */
+static long long dying(void)
+{
+	file_write("/proc/sys/vm/drop_caches", "3");
+	others_charge();
+	return cgroup_keyed("", "cgroup.stat", "nr_dying_descendants");
+}
+
+/*
+ * A group is removed whose frames another goes on using: it lasts as long as
+ * they do, and no longer.
+ */
+static void removed(bool unmerge)
+{
+	u8 *twin;
+
+	marked_only();
+	fresh(A);
+	fresh(B);
+	CHECK_SOON_EQ(dying(), 0, LONG);
+	start(0, A);
+	twin = worker_map_filled(&w[0], N, OLD, 0);
+	CHECK_SOON_EQ(count_same(w[0].pid, p[0], w[0].pid, twin, N), N, LONG);
+	CHECK_EQ(charged(A), N);
+	start(1, B);
+	CHECK_SOON_EQ(same(), N, LONG);
+	finish(0, A);
+	CHECK_EQ(count_merged(w[1].pid, p[1], N), N);
+	note("%lld removed groups last on with %d frames", dying(), N);
+	if (unmerge)
+		unmerge_all();
+	else
+		worker_fill(&w[1], p[1], N, NEW, 0);
+	CHECK_SOON_EQ(dying(), 0, LONG);
+	CHECK_EQ(worker_bad(&w[1], p[1], N, unmerge ? OLD : NEW, 0), 0);
+	worker_exit(&w[1]);
+	CHECK_SOON_EQ(anon(B), 0, LONG);
+	CHECK_SOON(cgroup_num(B, "memory.current") < SLACK, LONG);
+	note("%lld bytes count in the group nobody is in",
+	     cgroup_num(B, "memory.current"));
+	cgroup_remove(B);
+	CHECK_SOON_EQ(dying(), 0, LONG);
+}
+
+static void removed_then_written(void)
+{
+	removed(false);
+}
+
+static void removed_then_unmerged(void)
+{
+	removed(true);
+}
+
+static const struct test_case cases[] = {
+	{ "a frame counts once, a copy where it is written", accounts, 60 },
+	{ "duplicates are no way round a limit", no_way_round, 120 },
+	{ "a group at its limit is left alone", at_its_limit, 90 },
+	{ "merged when there is room again", below_it_again, 60 },
+	{ "over memory.high nobody waits", over_high, 90 },
+	{ "a group removed before its frames are written", removed_then_written,
+	  60 },
+	{ "a group removed before its frames are unmerged",
+	  removed_then_unmerged, 60 },
+};
+
+TEST_MAIN(0)
