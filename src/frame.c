@@ -100,27 +100,16 @@ static void uksm_table_insert(struct uksm_frame *frame, unsigned long pfn)
  * uksm_folio_is_frame() - is a folio one of uksm's?
  * @folio: locked, or referenced (the answer may then age)
  *
- * ksmd, when it meets a frame in an area that was marked for it, may hang a
- * stable node of its own on it. It is a frame nevertheless: see hooks.c.
+ * ksmd cannot make one of its own of it: it finds the address of a page that it
+ * is to share by page_address_in_vma(), which knows none for a KSM page.
  *
  * Context: any.
  * Return: whether it is.
  */
 bool uksm_folio_is_frame(struct folio *folio)
 {
-	return folio_test_ksm(folio) && READ_ONCE(folio->index) == uksm_cookie;
-}
-
-/**
- * uksm_folio_is_bare() - has ksmd left this frame alone?
- * @folio: a frame
- *
- * Context: any.
- * Return: whether there is no stable node.
- */
-bool uksm_folio_is_bare(struct folio *folio)
-{
-	return READ_ONCE(folio->mapping) == (void *)UKSM_MAPPING_KSM;
+	return READ_ONCE(folio->mapping) == (void *)UKSM_MAPPING_KSM &&
+	       READ_ONCE(folio->index) == uksm_cookie;
 }
 
 /**
@@ -448,7 +437,7 @@ static int uksm_frame_sweep(struct uksm_frame *frame)
 			mapcount = max(mapcount, 1);
 		}
 	}
-	if (mapcount && uksm_folio_is_bare(folio))
+	if (mapcount)
 		uksm_match_refresh(frame, mapcount);
 	folio_put(folio);
 	return mapcount;

@@ -4,7 +4,9 @@
 
 #include "uksm.h"
 
+struct uksm_batch;
 struct uksm_rmap_item;
+
 /**
  * struct uksm_frame - a page of shared content
  * @next: in its bucket of the table by pfn; under the table lock
@@ -15,8 +17,7 @@ struct uksm_rmap_item;
  * @sample: the sample of its content
  * @items: where it was mapped; under its folio's lock
  * @folio: its page while it is not mapped yet, with a reference; else NULL
- * @owner: the batch that holds its folio's lock, or the task that is in a walk
- *	of ksmd's mappings of it; NULL otherwise. Under its folio's lock
+ * @owner: the batch that holds its folio's lock, or NULL; under that lock
  * @nr_items: length of @items
  * @pending: mappings the current batch may add
  * @indexed: it is in the index
@@ -30,7 +31,7 @@ struct uksm_frame {
 	u64 sample;
 	struct uksm_rmap_item *items;
 	struct folio *folio;
-	void *owner;
+	struct uksm_batch *owner;
 	u32 nr_items;
 	u16 pending;
 	bool indexed;
@@ -47,7 +48,6 @@ struct folio *uksm_frame_get(struct uksm_frame *frame, unsigned long *dead);
 struct uksm_frame *uksm_frame_of(struct folio *folio);
 bool uksm_frame_holds(struct uksm_frame *frame, struct folio *folio);
 bool uksm_folio_is_frame(struct folio *folio);
-bool uksm_folio_is_bare(struct folio *folio);
 void uksm_frame_rekey(struct folio *to, struct folio *from);
 void uksm_frames_sweep(void);
 void uksm_frames_reindex(void);

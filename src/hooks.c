@@ -7,10 +7,6 @@
  *				uksm_rmap_walk() instead
  *	folio_migrate_ksm()	a frame's page was replaced by another
  *
- * ksmd may meet a frame in an area that was marked for it after the merge, and
- * take it for one of its own: the frame then has mappers that we know and
- * mappers that ksmd knows. Both are walked.
- *
  * If a hook misses an event (kprobes can be switched off): a missed walk before
  * an unmapping means that the page stays where it is; a missed re-key, or a
  * missed walk after it, would leave migration entries in page tables for good.
@@ -40,7 +36,7 @@ static int uksm_hook_rmap_walk(struct kprobe *kp, struct pt_regs *regs)
 {
 	struct folio *folio = (void *)regs_get_kernel_argument(regs, 0);
 
-	if (!uksm_folio_is_frame(folio) || uksm_rmap_walking(folio))
+	if (!uksm_folio_is_frame(folio))
 		return 0;
 	atomic_inc(&uksm_walks_active);
 	instruction_pointer_set(regs, (unsigned long)uksm_rmap_walk);

@@ -221,7 +221,6 @@ static enum uksm_req_state uksm_req_lock_frame(struct uksm_req *req,
 	if (!folio_trylock(req->kfolio))
 		return UKSM_REQ_BUSY;
 	if (!uksm_frame_holds(frame, req->kfolio) ||
-	    !uksm_folio_is_bare(req->kfolio) ||
 	    !folio_test_swapbacked(req->kfolio) ||
 	    folio_test_hwpoison(req->kfolio)) {
 		folio_unlock(req->kfolio);

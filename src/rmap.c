@@ -215,23 +215,6 @@ static noinline bool uksm_rmap_walk_item(struct uksm_rmap_item *item,
 }
 
 /**
- * uksm_rmap_walking() - is this the kernel's own walk of a frame?
- * @folio: a frame's folio, locked
- *
- * Context: any.
- * Return: whether uksm_rmap_walk() has called for it.
- */
-bool uksm_rmap_walking(struct folio *folio)
-{
-	struct uksm_frame *frame;
-
-	if (uksm_folio_is_bare(folio))
-		return false;
-	frame = uksm_frame_of(folio);
-	return frame && frame->owner == current;
-}
-
-/**
  * uksm_rmap_walk() - what rmap_walk_ksm() is for a frame
  * @folio: the frame's folio, locked
  * @rwc: as for rmap_walk()
@@ -240,8 +223,6 @@ bool uksm_rmap_walking(struct folio *folio)
  * Unlike rmap_walk_ksm() it makes one pass: an item and its area's children
  * are visited together. An area that two items lead to is visited twice, which
  * is harmless: what rmap_one does to a mapping it does once.
- *
- * Where ksmd has added mappings of its own, they are walked after ours.
  *
  * Context: may sleep on the anon_vma lock, unless @rwc->try_lock.
  */
@@ -254,10 +235,5 @@ void uksm_rmap_walk(struct folio *folio, struct rmap_walk_control *rwc)
 	for (item = frame ? frame->items : NULL; item && more;
 	     item = item->next)
 		more = uksm_rmap_walk_item(item, folio, rwc);
-	if (frame && more && !uksm_folio_is_bare(folio)) {
-		frame->owner = current;
-		uksm_kcall(rmap_walk_ksm)(folio, rwc);
-		frame->owner = NULL;
-	}
 	uksm_hooks_walk_done();
 }

@@ -28,7 +28,6 @@ bool uksm_rmap_item_add(struct uksm_frame *frame, struct uksm_rmap_item *item,
 			struct vm_area_struct *vma, unsigned long addr);
 void uksm_rmap_items_drop(struct uksm_frame *frame);
 void uksm_rmap_items_prune(struct uksm_frame *frame, struct folio *folio);
-bool uksm_rmap_walking(struct folio *folio);
 void uksm_rmap_walk(struct folio *folio, struct rmap_walk_control *rwc);
 
 #endif /* UKSM_RMAP_H */
