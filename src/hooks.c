@@ -14,22 +14,41 @@
  * and nothing more is merged once they fail.
  *
  * Life: the hooks are there before the first frame and after the last one, for
- * frames hold the module. At unload new events are shut out first, then walks
- * under way are waited for, then every task that may still be on the few
- * instructions before or after.
+ * frames hold the module. A walk may sleep, and nobody waits for a task that is
+ * on its first or last instructions but synchronize_rcu_tasks(), which takes for
+ * ever while some task never sleeps (ksmd, with sleep_millisecs at 0). So a walk
+ * enters and leaves the module through a chain of notifiers, which is code of
+ * the kernel's and waits for its callers: srcu_notifier_call_chain().
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/delay.h>
 #include <linux/kprobes.h>
-#include <linux/rcupdate.h>
+#include <linux/notifier.h>
 
 #include "frame.h"
 #include "hooks.h"
 #include "rmap.h"
 
-static atomic_t uksm_walks_active = ATOMIC_INIT(0);
+static struct srcu_notifier_head uksm_walk_chain;
+/* Walks that are on their way into the chain. */
+static atomic_t uksm_walks_coming = ATOMIC_INIT(0);
 static atomic_long_t uksm_walks = ATOMIC_LONG_INIT(0);
+
+/* In place of rmap_walk_ksm(); what it returns is of no use to anybody. */
+static int uksm_walk_notified(struct notifier_block *nb, unsigned long folio,
+			      void *rwc)
+{
+	/* The chain knows of this walk from here on. */
+	atomic_dec(&uksm_walks_coming);
+	uksm_rmap_walk((struct folio *)folio, rwc);
+	atomic_long_inc(&uksm_walks);
+	return NOTIFY_DONE;
+}
+
+static struct notifier_block uksm_walk_nb = {
+	.notifier_call = uksm_walk_notified,
+};
 
 /* Runs with preemption off; the folio is locked by the caller. */
 static int uksm_hook_rmap_walk(struct kprobe *kp, struct pt_regs *regs)
@@ -38,8 +57,10 @@ static int uksm_hook_rmap_walk(struct kprobe *kp, struct pt_regs *regs)
 
 	if (!uksm_folio_is_frame(folio))
 		return 0;
-	atomic_inc(&uksm_walks_active);
-	instruction_pointer_set(regs, (unsigned long)uksm_rmap_walk);
+	atomic_inc(&uksm_walks_coming);
+	uksm_regs_call(regs, (unsigned long)srcu_notifier_call_chain,
+		       (unsigned long)&uksm_walk_chain, (unsigned long)folio,
+		       regs_get_kernel_argument(regs, 1));
 	return 1;
 }
 
@@ -86,15 +107,6 @@ unsigned long uksm_hooks_walks(void)
 	return atomic_long_read(&uksm_walks);
 }
 
-/**
- * uksm_hooks_walk_done() - the last thing uksm_rmap_walk() does
- */
-void uksm_hooks_walk_done(void)
-{
-	atomic_long_inc(&uksm_walks);
-	atomic_dec(&uksm_walks_active);
-}
-
 static int __init uksm_hook_register(struct kprobe *kp)
 {
 	int err = register_kprobe(kp);
@@ -105,6 +117,18 @@ static int __init uksm_hook_register(struct kprobe *kp)
 	return err;
 }
 
+/* No new walks come: wait for those under way, and take the chain down. */
+static void uksm_walks_wait(void)
+{
+#ifndef UKSM_MUTANT_UNLOAD
+	while (atomic_read(&uksm_walks_coming))
+		msleep(20);
+	/* Waits for all that are in the chain. */
+	srcu_notifier_chain_unregister(&uksm_walk_chain, &uksm_walk_nb);
+	srcu_cleanup_notifier_head(&uksm_walk_chain);
+#endif
+}
+
 /**
  * uksm_hooks_init() - put both hooks in place
  *
@@ -113,15 +137,26 @@ static int __init uksm_hook_register(struct kprobe *kp)
  */
 int __init uksm_hooks_init(void)
 {
-	int err = uksm_hook_register(&uksm_kp_rmap_walk);
+	int err;
 
+	/* srcu_init_notifier_head() takes the machine down without memory. */
+	mutex_init(&uksm_walk_chain.mutex);
+	err = init_srcu_struct(&uksm_walk_chain.srcu);
 	if (err)
 		return err;
+	srcu_notifier_chain_register(&uksm_walk_chain, &uksm_walk_nb);
+	err = uksm_hook_register(&uksm_kp_rmap_walk);
+	if (err)
+		goto err_chain;
 	err = uksm_hook_register(&uksm_kp_migrate);
-	if (err) {
-		unregister_kprobe(&uksm_kp_rmap_walk);
-		synchronize_rcu_tasks();
-	}
+	if (err)
+		goto err_rmap_walk;
+	return 0;
+
+err_rmap_walk:
+	unregister_kprobe(&uksm_kp_rmap_walk);
+err_chain:
+	uksm_walks_wait();
 	return err;
 }
 
@@ -134,9 +169,5 @@ void uksm_hooks_exit(void)
 {
 	unregister_kprobe(&uksm_kp_rmap_walk);
 	unregister_kprobe(&uksm_kp_migrate);
-#ifndef UKSM_MUTANT_UNLOAD
-	while (atomic_read(&uksm_walks_active))
-		msleep(20);
-	synchronize_rcu_tasks();
-#endif
+	uksm_walks_wait();
 }

@@ -7,6 +7,5 @@
 int uksm_hooks_init(void);
 void uksm_hooks_exit(void);
 unsigned long uksm_hooks_walks(void);
-void uksm_hooks_walk_done(void);
 
 #endif /* UKSM_HOOKS_H */

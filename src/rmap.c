@@ -219,7 +219,7 @@ static noinline bool uksm_rmap_walk_item(struct uksm_rmap_item *item,
  * @folio: the frame's folio, locked
  * @rwc: as for rmap_walk()
  *
- * Entered in place of rmap_walk_ksm() from its kprobe; see hooks.c.
+ * Called in place of rmap_walk_ksm() by its kprobe; see hooks.c.
  * Unlike rmap_walk_ksm() it makes one pass: an item and its area's children
  * are visited together. An area that two items lead to is visited twice, which
  * is harmless: what rmap_one does to a mapping it does once.
@@ -235,5 +235,4 @@ void uksm_rmap_walk(struct folio *folio, struct rmap_walk_control *rwc)
 	for (item = frame ? frame->items : NULL; item && more;
 	     item = item->next)
 		more = uksm_rmap_walk_item(item, folio, rwc);
-	uksm_hooks_walk_done();
 }

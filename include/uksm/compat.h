@@ -153,6 +153,27 @@ static inline void uksm_notifier_range_init(struct mmu_notifier_range *range,
 #endif
 }
 
+/* ---- probes ----------------------------------------------------------- */
+
+/* Have a function called when a probe returns, in place of the probed one. */
+static inline void uksm_regs_call(struct pt_regs *regs, unsigned long fn,
+				  unsigned long a, unsigned long b,
+				  unsigned long c)
+{
+#if defined(CONFIG_X86_64)
+	regs->di = a;
+	regs->si = b;
+	regs->dx = c;
+#elif defined(CONFIG_ARM64)
+	regs->regs[0] = a;
+	regs->regs[1] = b;
+	regs->regs[2] = c;
+#else
+#error "uksm does not know how this architecture passes arguments"
+#endif
+	instruction_pointer_set(regs, fn);
+}
+
 /* ---- counters --------------------------------------------------------- */
 
 /*
