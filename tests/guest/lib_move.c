@@ -14,12 +14,20 @@ size_t pages;
 
 void merge(size_t n)
 {
+	merge_in(NULL, n);
+}
+
+/* The processes are in a control group. */
+void merge_in(const char *group, size_t n)
+{
 	int i;
 
 	pages = n;
 	marked_only();
 	for (i = 0; i < PROCS; i++) {
 		worker_start(&w[i]);
+		if (group)
+			cgroup_enter(group, w[i].pid);
 		p[i] = worker_map_filled(&w[i], n, OLD, 0);
 	}
 	for (i = 1; i < PROCS; i++)

@@ -17,6 +17,7 @@ extern u8 *p[PROCS];
 extern size_t pages;
 
 void merge(size_t n);
+void merge_in(const char *group, size_t n);
 u64 *pfns(void);
 size_t moved_since(const u64 *old);
 void whole(u64 first, u64 others);

@@ -9,141 +9,24 @@
  * hook there the pages never leave memory and the first cases wait in vain.
  */
 #include "lib.h"
+#include "lib_move.h"
+#include "lib_swap.h"
 
-#include <sys/swap.h>
-
-#define GROUP "swaptest"
-#define PROCS 3
 #define N 512
-#define OLD 150
-#define NEW 151
 
-static struct worker w[PROCS];
-static u8 *p[PROCS];
-
-static long long swap_used_kb(void)
+static void merge_all(void)
 {
-	return meminfo_kb("SwapTotal") - meminfo_kb("SwapFree");
+	merge_to_swap(GROUP, N);
 }
-
-static long long used_before;
-static bool grouped;
-
-static void merge_in(const char *group)
-{
-	int i;
-
-	if (meminfo_kb("SwapTotal") <= 0)
-		FAIL("no swap: the harness has to give this test some");
-	grouped = group;
-	if (group)
-		cgroup_make(group);
-	used_before = swap_used_kb();
-	marked_only();
-	for (i = 0; i < PROCS; i++) {
-		worker_start(&w[i]);
-		if (group)
-			cgroup_enter(group, w[i].pid);
-		p[i] = worker_map_filled(&w[i], N, OLD, 0);
-	}
-	for (i = 1; i < PROCS; i++)
-		CHECK_SOON_EQ(count_same(w[0].pid, p[0], w[i].pid, p[i], N), N,
-			      LONG);
-	CHECK_SOON_EQ(sysfs_num("pages_sharing"), (PROCS - 1) * N, LONG);
-}
-
-static void merge(void)
-{
-	merge_in(GROUP);
-}
-
-static size_t in_swap(void)
-{
-	size_t sum = 0;
-	int i;
-
-	for (i = 0; i < PROCS; i++)
-		if (w[i].pid)
-			sum += count_swapped(w[i].pid, p[i], N);
-	return sum;
-}
-
-/* Asks for more than there is, again and again: EAGAIN says it got less. */
-static void push_out(size_t enough)
-{
-	long long out = vmstat("pswpout");
-	int i;
-
-	for (i = 0; i < 60 && in_swap() < enough; i++) {
-		cgroup_try(GROUP, "memory.reclaim", "16M");
-		msleep(50);
-	}
-	note("%zu of %d mappings in swap, %lld pages written, %lld kB used",
-	     in_swap(), PROCS * N, vmstat("pswpout") - out,
-	     swap_used_kb() - used_before);
-}
-
-static void contents(const u64 *seed)
-{
-	int i;
-
-	for (i = 0; i < PROCS; i++)
-		CHECK_EQ(worker_bad(&w[i], p[i], N, seed[i], 0), 0);
-}
-
-static long swap_device(char *name, size_t size)
-{
-	char text[512], *line;
-
-	if (file_read("/proc/swaps", text, sizeof(text)) <= 0)
-		return -1;
-	line = strchr(text, '\n');
-	if (!line || !line[1])
-		return -1;
-	snprintf(name, size, "%s", line + 1);
-	name[strcspn(name, " \t")] = '\0';
-	return 0;
-}
-
-/* swapoff does not come to an end while a slot is counted that nobody has. */
-static void swap_off_and_on(void)
-{
-	char dev[128];
-
-	CHECK_EQ(swap_device(dev, sizeof(dev)), 0);
-	if (swapoff(dev))
-		FAIL("swapoff %s: %s", dev, strerror(errno));
-	CHECK_EQ(in_swap(), 0);
-	if (swapon(dev, 0))
-		FAIL("swapon %s: %s", dev, strerror(errno));
-}
-
-/* Everybody exits; no slot is left behind. */
-static void finish(void)
-{
-	int i;
-
-	for (i = 0; i < PROCS; i++)
-		worker_exit(&w[i]);
-	sysfs_set("run", "1");
-	note("swap in use after the last exit: %lld kB more than before",
-	     swap_used_kb() - used_before);
-	swap_off_and_on();
-	CHECK_SOON_EQ(sysfs_num("pages_shared"), 0, LONG);
-	if (grouped)
-		cgroup_remove(GROUP);
-}
-
-static const u64 all_old[PROCS] = { OLD, OLD, OLD };
 
 static void out_and_back(void)
 {
 	long long used;
 
-	merge();
+	merge_all();
 	sysfs_set("run", "0");
 	push_out(PROCS * N);
-	used = swap_used_kb() - used_before;
+	used = swap_grown_kb();
 	CHECK_OP(in_swap(), >=, PROCS * N * 9 / 10);
 	/* one slot a frame, not one a mapping */
 	CHECK_OP(used, <=, (long long)(N * PAGE / 1024 + 1024));
@@ -156,7 +39,7 @@ static void written_from_swap(void)
 {
 	static const u64 mixed[PROCS] = { NEW, OLD, NEW + 1 };
 
-	merge();
+	merge_all();
 	sysfs_set("run", "0");
 	push_out(PROCS * N);
 	CHECK_OP(in_swap(), >=, PROCS * N * 9 / 10);
@@ -172,7 +55,7 @@ static void merged_again(void)
 {
 	int i;
 
-	merge();
+	merge_all();
 	push_out(PROCS * N / 2);
 	contents(all_old);
 	for (i = 1; i < PROCS; i++)
@@ -193,7 +76,7 @@ static void changed_when_back(void)
 	static const u64 apart[PROCS] = { NEW, NEW + 1, NEW + 2 };
 	int i, round;
 
-	merge();
+	merge_all();
 	for (round = 0; round < 3; round++) {
 		sysfs_set("run", "0");
 		push_out(PROCS * N);
@@ -218,7 +101,7 @@ static void out_while_scanning(void)
 {
 	int i;
 
-	merge();
+	merge_all();
 	for (i = 0; i < 8; i++) {
 		cgroup_try(GROUP, "memory.reclaim", "8M");
 		if (i % 3 == 2)
@@ -232,7 +115,7 @@ static void child_of_swapped(void)
 {
 	struct worker child;
 
-	merge();
+	merge_all();
 	/* this process is a mapper too: it forks after the frame is out */
 	sysfs_set("run", "1");
 	cgroup_enter(GROUP, getpid());
@@ -256,7 +139,7 @@ static void child_of_swapped(void)
 
 static void by_swapoff(void)
 {
-	merge();
+	merge_all();
 	sysfs_set("run", "0");
 	push_out(PROCS * N);
 	CHECK_OP(in_swap(), >=, PROCS * N * 9 / 10);
@@ -269,7 +152,7 @@ static void unmerge_swapped(void)
 {
 	int i;
 
-	merge();
+	merge_all();
 	push_out(PROCS * N / 2);
 	unmerge_all();
 	CHECK_EQ(sysfs_num("pages_shared"), 0);
@@ -285,7 +168,7 @@ static void by_pageout(void)
 {
 	static const u64 old_last[PROCS] = { NEW, NEW + 1, OLD };
 
-	merge();
+	merge_all();
 	sysfs_set("run", "0");
 	worker_fill(&w[0], p[0], N, NEW, 0);
 	worker_fill(&w[1], p[1], N, NEW + 1, 0);
@@ -302,7 +185,7 @@ static void under_a_limit(void)
 	u64 seed[PROCS] = { OLD, OLD, OLD };
 	int i, k;
 
-	merge();
+	merge_all();
 	cgroup_set(GROUP, "memory.max", "4M");
 	for (i = 0; i < 6; i++) {
 		contents(seed);
@@ -314,52 +197,9 @@ static void under_a_limit(void)
 	finish();
 }
 
-static u64 *ballast_at;
-
-static long w_ballast(long pages, long b, long c, long d)
-{
-	long i;
-
-	(void)b, (void)c, (void)d;
-	ballast_at = map_pages(pages);
-	for (i = 0; i < pages; i++)
-		ballast_at[i * (PAGE / 8)] = i + 1;
-	return 0;
-}
-
-static long w_ballast_bad(long pages, long b, long c, long d)
-{
-	long i, bad = 0;
-
-	(void)b, (void)c, (void)d;
-	for (i = 0; i < pages; i++)
-		bad += ballast_at[i * (PAGE / 8)] != (u64)i + 1;
-	return bad;
-}
-
-/* A ballast larger than what is free pushes everybody out, no control group. */
 static void whole_machine(void)
 {
-	size_t ballast_pages =
-		meminfo_kb("MemAvailable") / 4 + 128 * MIB / PAGE;
-	struct worker ballast;
-	int pass;
-
-	/* reclaim would go easy on a small group beside a big one */
-	merge_in(NULL);
-	sysfs_set("run", "0");
-	worker_start(&ballast);
-	worker_call(&ballast, w_ballast, ballast_pages);
-	/* the ballast is younger: it may go first, but not for ever */
-	for (pass = 0; pass < 5 && in_swap() < PROCS * N / 4; pass++)
-		CHECK_EQ(worker_call(&ballast, w_ballast_bad, ballast_pages),
-			 0);
-	note("ballast of %zu MiB, %d passes: %zu of %d mappings in swap",
-	     ballast_pages * PAGE / MIB, pass, in_swap(), PROCS * N);
-	CHECK_OP(in_swap(), >=, PROCS * N / 4);
-	contents(all_old);
-	worker_exit(&ballast);
-	contents(all_old);
+	everybody_out(N);
 	finish();
 }
 
@@ -368,7 +208,7 @@ static void charged(void)
 {
 	size_t i, right = 0;
 
-	merge();
+	merge_all();
 	for (i = 0; i < N; i++)
 		right += kpagecgroup(pfn_of(w[0].pid, p[0] + i * PAGE)) ==
 			 cgroup_inode(GROUP);
