@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* vm: mem=512 numa=2 timeout=180 */
+/* vm: mem=512 smp=1 numa=2 timeout=180 */
 /*
  * Processes that share frames are moved by control groups of the second version:
  * a cpuset takes the frames to its node; a frame stays charged to the memory
