@@ -275,6 +275,7 @@ size_t trio_merged(struct trio *t);
 int file_write(const char *path, const char *value);
 int file_read(const char *path, char *buf, size_t size);
 long long file_num(const char *path);
+long long file_keyed(const char *path, const char *key);
 long long meminfo_kb(const char *key);
 long long free_kb(void);
 long long vmstat(const char *key);

@@ -66,7 +66,7 @@ long long file_num(const char *path)
 }
 
 /* The number that follows @key at the start of a line; -1 when there is none. */
-static long long keyed(const char *path, const char *key)
+long long file_keyed(const char *path, const char *key)
 {
 	static char text[65536];
 	size_t len = strlen(key);
@@ -86,7 +86,7 @@ static long long keyed(const char *path, const char *key)
 
 long long meminfo_kb(const char *key)
 {
-	return keyed("/proc/meminfo", key);
+	return file_keyed("/proc/meminfo", key);
 }
 
 /*
@@ -110,7 +110,7 @@ long long free_kb(void)
 
 long long vmstat(const char *key)
 {
-	return keyed("/proc/vmstat", key);
+	return file_keyed("/proc/vmstat", key);
 }
 
 long long status_kb(pid_t pid, const char *key)
@@ -118,12 +118,12 @@ long long status_kb(pid_t pid, const char *key)
 	char path[64];
 
 	snprintf(path, sizeof(path), "/proc/%d/status", pid);
-	return keyed(path, key);
+	return file_keyed(path, key);
 }
 
 bool module_loaded(void)
 {
-	return keyed("/proc/modules", "uksm") >= 0;
+	return file_keyed("/proc/modules", "uksm") >= 0;
 }
 
 const char *module_path(void)

@@ -10,6 +10,8 @@
 # A test says what it needs in its source, in comments "vm: ...":
 #   mem=MiB  smp=CPUs  numa=NODES  swap=MiB  timeout=SECONDS  modules="zram kvm_amd"  params="run=0"  noload  manual
 #   disk="MiB[,qemu drive options]"  append="kernel command line"  qemu="options"  args="of the program"
+#   files="..."  files of this machine, put at the same place in the guest, programs with their libraries; the word
+#                kernel stands for the image of the guest's own kernel, put at /vmlinuz
 
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/../../scripts/lib.sh"
@@ -26,7 +28,7 @@ esac
 # shellcheck disable=SC2034  # make_initrd writes them for the guest by name
 needs() {
 	local source line
-	mem=1024 smp=2 numa=1 swap=0 disk='' timeout=300 modules='' params='' append='' qemu='' args='' load=yes
+	mem=1024 smp=2 numa=1 swap=0 disk='' timeout=300 modules='' params='' append='' qemu='' args='' files='' load=yes
 	source=$top/tests/guest/$test.c
 	[ "$test" = "${test%.sh}" ] || source=$top/tests/guest/$test
 	if [ "$test" != shell ]; then
@@ -34,7 +36,7 @@ needs() {
 			eval "set -- $line"
 			for word; do
 				case $word in
-				mem=* | smp=* | numa=* | swap=* | disk=* | timeout=* | modules=* | params=* | append=* | qemu=* | args=*)
+				mem=* | smp=* | numa=* | swap=* | disk=* | timeout=* | modules=* | params=* | append=* | qemu=* | args=* | files=*)
 					declare -g "$word"
 					;;
 				noload) load=no ;;
@@ -48,6 +50,23 @@ needs() {
 	timeout=${opt_timeout:-$((timeout * slow))}
 	append="$append ${opt_append:-}" qemu="$qemu ${opt_qemu:-}"
 	[ -z "${opt_noload:-}" ] || load=no
+}
+
+# Files of this machine that the test uses.
+copy_files() {
+	local over=$1 file
+	for file in $files; do
+		if [ "$file" = kernel ]; then
+			cp "$("$top/scripts/kernel.sh" "$kernel")/vmlinuz" "$over/vmlinuz"
+			continue
+		fi
+		[ -e "$file" ] || die "$test needs $file"
+		echo "$file"
+		[ ! -x "$file" ] || ldd "$file" 2>/dev/null | grep -o '/[^ ]*' || true # what is static has none
+	done | sort -u | while read -r file; do
+		mkdir -p "$over/${file%/*}"
+		cp -L "$file" "$over/$file"
+	done
 }
 
 # What differs from guest to guest, appended to the kernel's common archive.
@@ -67,6 +86,7 @@ make_initrd() {
 	*) cp "$work/programs/$test" "$over/tests/" ;;
 	esac
 	rm -f "$over"/tests/*.o
+	copy_files "$over"
 	{
 		cat "$("$top/tests/vm/initramfs.sh" "$kernel")"
 		(cd "$over" && find . -mindepth 1 -print0 | cpio --quiet -0 -o -H newc -R 0:0)
