@@ -256,7 +256,7 @@ long long cgroup_keyed(const char *name, const char *file, const char *key)
 	char path[256];
 
 	cgroup_path(name, file, path, sizeof(path));
-	return keyed(path, key);
+	return file_keyed(path, key);
 }
 
 u64 cgroup_inode(const char *name)

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A KVM guest that does one thing at a time: read or write one byte of its
+ * memory, through page tables of its own.
+ */
+#include "lib_kvm.h"
+
+#include <linux/kvm.h>
+#include <sys/ioctl.h>
+
+/* mov al,[bx]; hlt - and mov [bx],al; hlt - and inc dword [bx]; hlt */
+static const u8 code_read[] = { 0x8a, 0x07, 0xf4 };
+static const u8 code_write[] = { 0x88, 0x07, 0xf4 };
+static const u8 code_inc[] = { 0x66, 0xff, 0x07, 0xf4 };
+
+#define CODE_AT(vm) ((vm)->pages * PAGE) /* behind its memory */
+
+/* Have @pages at @mem be what the guest sees at @to; 0 pages: nothing any more. */
+int vm_slot(struct vm *vm, int slot, unsigned long to, void *mem, size_t pages,
+	    unsigned int flags)
+{
+	struct kvm_userspace_memory_region region = {
+		.slot = slot,
+		.flags = flags,
+		.guest_phys_addr = to,
+		.memory_size = pages * PAGE,
+		.userspace_addr = (unsigned long)mem,
+	};
+
+	return ioctl(vm->vm, KVM_SET_USER_MEMORY_REGION, &region);
+}
+
+void vm_start(struct vm *vm, size_t pages)
+{
+	int kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC), size;
+	u8 *code;
+
+	if (kvm < 0)
+		skip("no /dev/kvm: %s", strerror(errno));
+	vm->pages = pages;
+	vm->mem = map_pages(pages);
+	code = map_pages(1);
+	memcpy(code + VM_READ, code_read, sizeof(code_read));
+	memcpy(code + VM_WRITE, code_write, sizeof(code_write));
+	memcpy(code + VM_INC, code_inc, sizeof(code_inc));
+	vm->vm = ioctl(kvm, KVM_CREATE_VM, 0);
+	CHECK_OP(vm->vm, >=, 0);
+	CHECK_EQ(vm_slot(vm, 0, 0, vm->mem, pages, 0), 0);
+	CHECK_EQ(vm_slot(vm, 1, CODE_AT(vm), code, 1, 0), 0);
+	vm->vcpu = ioctl(vm->vm, KVM_CREATE_VCPU, 0);
+	CHECK_OP(vm->vcpu, >=, 0);
+	size = ioctl(kvm, KVM_GET_VCPU_MMAP_SIZE, 0);
+	vm->run = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, vm->vcpu,
+		       0);
+	CHECK(vm->run != MAP_FAILED);
+	close(kvm);
+}
+
+/* Returns the guest's al: what it read. */
+u8 vm_do(struct vm *vm, enum vm_does what, unsigned long addr, u8 al)
+{
+	struct kvm_sregs s;
+	struct kvm_regs r = { 0 };
+
+	CHECK_EQ(ioctl(vm->vcpu, KVM_GET_SREGS, &s), 0);
+	s.cs.base = CODE_AT(vm);
+	s.cs.selector = 0;
+	s.ds.base = addr;
+	s.ds.selector = 0;
+	CHECK_EQ(ioctl(vm->vcpu, KVM_SET_SREGS, &s), 0);
+	r.rip = what;
+	r.rax = al;
+	r.rflags = 2;
+	CHECK_EQ(ioctl(vm->vcpu, KVM_SET_REGS, &r), 0);
+	CHECK_EQ(ioctl(vm->vcpu, KVM_RUN, 0), 0);
+	CHECK_EQ(vm->run->exit_reason, KVM_EXIT_HLT);
+	CHECK_EQ(ioctl(vm->vcpu, KVM_GET_REGS, &r), 0);
+	return r.rax;
+}
