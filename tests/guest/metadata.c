@@ -155,7 +155,7 @@ static void sparse(void)
 		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (p == MAP_FAILED)
 		skip("no room for a sparse mapping");
-	CHECK_EQ(madvise(p, span, MADV_NOHUGEPAGE), 0);
+	no_huge_pages(p, span / PAGE);
 	marked_only();
 	settle(1);
 	before = sysfs_num("metadata_bytes");
