@@ -150,6 +150,9 @@ static int uksm_unmerge_space(struct uksm_space *space)
 		}
 		mmap_read_unlock(mm);
 		cond_resched();
+		/* It has exited: its memory is free when we let go of it. */
+		if (atomic_read(&mm->mm_users) == 1)
+			break;
 	}
 	mmput_async(mm);
 	return err;
