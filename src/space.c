@@ -24,6 +24,8 @@
 
 #define UKSM_SPACE_HASH_BITS 10
 #define UKSM_KSM_RUN_MERGE 1 /* mm/ksm.c: KSM_RUN_MERGE */
+/* What is remembered is worth no effort, and nobody's life. */
+#define UKSM_SPACE_GFP (GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN)
 
 LIST_HEAD(uksm_spaces);
 static DEFINE_HASHTABLE(uksm_space_hash, UKSM_SPACE_HASH_BITS);
@@ -75,7 +77,7 @@ bool uksm_region_zero_init(struct uksm_region *r)
 {
 	if (r->zero)
 		return true;
-	r->zero = bitmap_zalloc(UKSM_REGION_PAGES, GFP_KERNEL | __GFP_NOWARN);
+	r->zero = bitmap_zalloc(UKSM_REGION_PAGES, UKSM_SPACE_GFP);
 	if (!r->zero)
 		return false;
 	uksm_metadata_add(UKSM_REGION_PAGES / 8);
@@ -93,8 +95,7 @@ bool uksm_region_sum_init(struct uksm_region *r)
 {
 	if (r->sum)
 		return true;
-	r->sum = kcalloc(UKSM_REGION_PAGES, sizeof(*r->sum),
-			 GFP_KERNEL | __GFP_NOWARN);
+	r->sum = kcalloc(UKSM_REGION_PAGES, sizeof(*r->sum), UKSM_SPACE_GFP);
 	if (!r->sum)
 		return false;
 	uksm_metadata_add(UKSM_REGION_PAGES * sizeof(*r->sum));
@@ -164,8 +165,7 @@ static bool uksm_space_grow(struct uksm_space *space)
 	u32 max = space->max_regions ? space->max_regions * 3 / 2 + 1 : 8;
 	struct uksm_region *region;
 
-	region =
-		kvmalloc_array(max, sizeof(*region), GFP_KERNEL | __GFP_NOWARN);
+	region = kvmalloc_array(max, sizeof(*region), UKSM_SPACE_GFP);
 	if (!region)
 		return false;
 	if (space->nr_regions)
