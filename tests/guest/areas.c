@@ -252,7 +252,8 @@ static void secret(void)
 		skip("memfd_secret: %s", strerror(errno));
 	trio_start(&t, N, SEED);
 	CHECK_EQ(ftruncate(fd, N * PAGE), 0);
-	t.mine = mmap(NULL, N * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	t.mine =
+		mmap(NULL, N * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (t.mine == MAP_FAILED)
 		FAIL("mmap of secret memory: %s", strerror(errno));
 	copy = map_filled(N, SEED, 0);

@@ -96,8 +96,8 @@ static bool scan_until_ended(void)
 	int n = 0;
 
 	while (n < 2) {
-		if (!others && count_same(t.w.pid, t.theirs, t.w.pid, t.witness,
-					  N) == N) {
+		if (!others &&
+		    count_same(t.w.pid, t.theirs, t.w.pid, t.witness, N) == N) {
 			others = true;
 			scans = sysfs_num("full_scans");
 		}

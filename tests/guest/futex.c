@@ -228,7 +228,6 @@ static void kernel_writes(void)
 	worker_call(&t.w, w_set_word, t.witness + ((u8 *)lock - t.mine), 0);
 	trio_merge(&t);
 	CHECK_EQ(futex(lock, FUTEX_LOCK_PI_PRIVATE, 0, 0, NULL, 0), 0);
-	/* nobody else had it, so the lock was taken without the kernel's list */
 	CHECK_EQ(*lock & FUTEX_TID_MASK, gettid());
 	CHECK_EQ(worker_call(&t.w, w_get_word,
 			     t.theirs + ((u8 *)lock - t.mine)),
@@ -246,13 +245,13 @@ static void kernel_writes(void)
 	trio_check(&t, SEED);
 }
 
-/* Shared anonymous memory is nobody's own: it is left alone, and wakes across. */
 static long w_wait(long at, long b, long c, long d)
 {
 	(void)b, (void)c, (void)d;
 	return futex((uint32_t *)at, FUTEX_WAIT, *(uint32_t *)at, 0, NULL, 0);
 }
 
+/* Shared anonymous memory is nobody's own: it is left alone, and wakes across. */
 static void shared_memory(void)
 {
 	struct worker sleeper;

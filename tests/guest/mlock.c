@@ -265,7 +265,8 @@ static void limited(void)
 }
 
 static const struct test_case cases[] = {
-	{ "locked pages are merged and stay in memory", locked_then_merged, 90 },
+	{ "locked pages are merged and stay in memory", locked_then_merged,
+	  90 },
 	{ "merged pages are locked", merged_then_locked, 90 },
 	{ "both mappers have locked, and let go", both_locked, 90 },
 	{ "run=2 on locked pages", unmerged, 90 },

@@ -48,7 +48,8 @@ static void spliced(void)
 	}
 	sysfs_set("run", "1");
 	/* All around is merged, several rounds long. */
-	CHECK_SOON_EQ(count_same(getpid(), p + N * PAGE, w.pid, q + N * PAGE, 64),
+	CHECK_SOON_EQ(count_same(getpid(), p + N * PAGE, w.pid, q + N * PAGE,
+				 64),
 		      64, LONG);
 	settle(20);
 	CHECK_EQ(count_merged(getpid(), p, N), 0);

@@ -44,9 +44,9 @@ static void key_alloc(void)
 	CHECK_EQ(sigaction(SIGSEGV, &sa, NULL), 0);
 }
 
-static void key_on(void *p, size_t n, int prot)
+static void key_on(void *p)
 {
-	CHECK_EQ(pkey_mprotect(p, n * PAGE, prot, key), 0);
+	CHECK_EQ(pkey_mprotect(p, N * PAGE, PROT_READ | PROT_WRITE, key), 0);
 }
 
 /* How many of the pages the key keeps from being read, or written. */
@@ -104,7 +104,7 @@ static void key_then_merged(void)
 {
 	key_alloc();
 	trio_make(&t, N, SEED);
-	key_on(t.mine, N, PROT_READ | PROT_WRITE);
+	key_on(t.mine);
 	trio_merge(&t);
 	check_all();
 }
@@ -114,7 +114,7 @@ static void merged_then_key(void)
 	key_alloc();
 	trio_make(&t, N, SEED);
 	trio_merge(&t);
-	key_on(t.mine, N, PROT_READ | PROT_WRITE);
+	key_on(t.mine);
 	check_all();
 }
 
@@ -123,7 +123,7 @@ static void forbidden(void)
 {
 	key_alloc();
 	trio_make(&t, N, SEED);
-	key_on(t.mine, N, PROT_READ | PROT_WRITE);
+	key_on(t.mine);
 	CHECK_EQ(pkey_set(key, PKEY_DISABLE_ACCESS), 0);
 	trio_merge(&t);
 	unmerge_all();
@@ -140,7 +140,7 @@ static void zeros(void)
 	sysfs_set("run", "0");
 	t.mine = map_pages(N);
 	memset(t.mine, 0, N * PAGE);
-	key_on(t.mine, N, PROT_READ | PROT_WRITE);
+	key_on(t.mine);
 	sysfs_set("run", "1");
 	CHECK_SOON_EQ(count_zero(getpid(), t.mine, N), N, LONG);
 	check_key(t.mine);
@@ -158,10 +158,7 @@ static void execute_only(void)
 {
 	key_alloc();
 	trio_make(&t, N, SEED);
-	key_on(t.mine, N, PROT_READ | PROT_WRITE); /* the signal handler is set */
-	CHECK_EQ(pkey_mprotect(t.mine, N * PAGE, PROT_READ | PROT_WRITE, 0), 0);
 	CHECK_EQ(mprotect(t.mine, N * PAGE, PROT_EXEC), 0);
-	key = -1;
 	trio_merge(&t);
 	if (!sigsetjmp(after, 1)) {
 		(void)*(volatile u8 *)t.mine;
@@ -169,7 +166,6 @@ static void execute_only(void)
 	}
 	CHECK_EQ(fault_code, SEGV_PKUERR);
 	CHECK_EQ(mprotect(t.mine, N * PAGE, PROT_READ | PROT_WRITE), 0);
-	CHECK_EQ(pkey_mprotect(t.mine, N * PAGE, PROT_READ | PROT_WRITE, 0), 0);
 	trio_check(&t, SEED);
 	fill(t.mine, N, SEED + 1, 0);
 	trio_check(&t, SEED + 1);

@@ -394,10 +394,10 @@ static void minor(void)
 	uffd_open(UFFD_FEATURE_MINOR_SHMEM);
 	CHECK(fd >= 0);
 	CHECK_EQ(ftruncate(fd, N * PAGE), 0);
-	wt.shared = mmap(NULL, N * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
-			 0);
-	t.mine = mmap(NULL, N * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
-		      0);
+	wt.shared =
+		mmap(NULL, N * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	t.mine =
+		mmap(NULL, N * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	CHECK(wt.shared != MAP_FAILED && t.mine != MAP_FAILED);
 	fill(wt.shared, N, SEED, 0);
 	uffd_register(t.mine, UFFDIO_REGISTER_MODE_MINOR);
