@@ -4,8 +4,7 @@
  *
  * At the start of a round the process list is walked under RCU: new spaces are
  * added, those no process uses any more are dropped. There is no hook on fork
- * or exit: a space whose mm has no users left is found out by
- * mmget_not_zero() and dropped.
+ * or exit: a space whose mm has no users left is found out and dropped.
  *
  * Policy is decided here: which processes, which of their areas, which domain.
  *

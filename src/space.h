@@ -7,7 +7,7 @@
 
 /**
  * struct uksm_space - an address space under observation
- * @mm: held by mmgrab(); page tables are touched only after mmget_not_zero()
+ * @mm: held by mmgrab(); page tables are touched as uksm_visit_begin() says
  * @hash: by @mm
  * @list: all spaces, in the order they are scanned
  * @id: stands for the space in the index

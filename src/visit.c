@@ -182,14 +182,23 @@ static bool uksm_look_next(struct uksm_visit *v)
 	}
 }
 
-/* Get hold of an mm for a visit. Return: 0, -ESRCH, -EAGAIN. */
+/*
+ * Get hold of an mm for a visit. Not as one of its users: then its memory would
+ * be freed by us, after the process has vanished, and the OOM killer would look
+ * for another victim in the meantime. exit_mmap() unmaps beside us, which
+ * mmap_lock for reading allows, and takes it for writing before it frees page
+ * tables and areas: so they stay for as long as we hold it, if there was a user
+ * when we got it. Return: 0, -ESRCH, -EAGAIN.
+ */
 static int uksm_visit_begin(struct uksm_visit *v, struct uksm_space *space)
 {
-	if (!mmget_not_zero(space->mm))
+	if (!atomic_read(&space->mm->mm_users))
 		return -ESRCH;
-	if (!mmap_read_trylock(space->mm)) {
-		mmput_async(space->mm);
+	if (!mmap_read_trylock(space->mm))
 		return -EAGAIN;
+	if (!atomic_read(&space->mm->mm_users)) {
+		mmap_read_unlock(space->mm);
+		return -ESRCH;
 	}
 	v->space = space;
 	v->mm = space->mm;
@@ -199,7 +208,6 @@ static int uksm_visit_begin(struct uksm_visit *v, struct uksm_space *space)
 static void uksm_visit_end(struct uksm_visit *v)
 {
 	mmap_read_unlock(v->mm);
-	mmput_async(v->mm);
 }
 
 /**
