@@ -198,10 +198,15 @@ static int uksm_folio_try(unsigned long pfn, struct folio **res)
 	folio = page_folio(page);
 	/*
 	 * No reference to be had: freed, or its count is frozen by a migration
-	 * or a reclaim under way. A page that was freed has lost its mark.
+	 * or a reclaim under way, with its lock held. A page that was freed has
+	 * lost its mark; but for a poisoned one, which is just let lie.
 	 */
 	if (!folio_try_get(folio))
-		return uksm_folio_is_frame(folio) ? -1 : 0;
+		return uksm_folio_is_frame(folio) &&
+				       (!folio_test_hwpoison(folio) ||
+					folio_test_locked(folio)) ?
+			       -1 :
+			       0;
 	if (folio_pfn(folio) == pfn && uksm_folio_is_frame(folio)) {
 		*res = folio;
 		return 1;
@@ -401,7 +406,8 @@ static bool uksm_frame_kill(struct uksm_frame *frame, unsigned long pfn)
 
 /*
  * More places than mappings. With the folio locked none of them can be a
- * migration entry, and no new mapping comes from nowhere. Return: as below.
+ * migration entry, and no new mapping comes from nowhere. Or it is poisoned:
+ * before 6.4 the kernel leaves KSM pages mapped then. Return: as below.
  */
 static int uksm_frame_tidy(struct uksm_frame *frame, struct folio *folio)
 {
@@ -409,6 +415,11 @@ static int uksm_frame_tidy(struct uksm_frame *frame, struct folio *folio)
 
 	if (!uksm_frame_holds(frame, folio))
 		return 1; /* it moved: next time */
+	if (mapcount && folio_test_hwpoison(folio) &&
+	    !folio_test_writeback(folio)) {
+		uksm_unmap_poisoned(folio);
+		mapcount = uksm_folio_mapcount(folio);
+	}
 	if (!mapcount)
 		return uksm_frame_kill(frame, folio_pfn(folio)) ? 0 : 1;
 	uksm_rmap_items_prune(frame, folio);
@@ -429,7 +440,8 @@ static int uksm_frame_sweep(struct uksm_frame *frame)
 		return dead != ULONG_MAX && uksm_frame_kill(frame, dead) ? 0 :
 									   1;
 	mapcount = uksm_folio_mapcount(folio);
-	if (!mapcount || mapcount < (int)frame->nr_items) {
+	if (!mapcount || mapcount < (int)frame->nr_items ||
+	    folio_test_hwpoison(folio)) {
 		if (folio_trylock(folio)) {
 			mapcount = uksm_frame_tidy(frame, folio);
 			folio_unlock(folio);

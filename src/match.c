@@ -245,11 +245,11 @@ static bool uksm_match_new_frame(struct uksm_visit *v, struct uksm_page *page,
 
 /*
  * May the page be merged into a frame that lives? Not if it was lazily freed by
- * its only owner, or has moved to a node it is not to serve.
+ * its only owner, or is poisoned, or has moved to a node it is not to serve.
  */
 static bool uksm_match_fits(struct uksm_page *page, struct folio *kfolio)
 {
-	return folio_test_swapbacked(kfolio) &&
+	return folio_test_swapbacked(kfolio) && !folio_test_hwpoison(kfolio) &&
 	       (READ_ONCE(uksm_settings.across_nodes) ||
 		folio_nid(kfolio) == folio_nid(page->folio));
 }

@@ -351,10 +351,14 @@ static void uksm_merge_map(struct vm_area_struct *vma, struct uksm_batch *batch)
 				       req->frame->folio ?:
 							   req->kfolio;
 
-		/* A frame that moved or went would be lost to its mapper. */
+		/*
+		 * A frame that moved or went would be lost to its mapper, and
+		 * from one that was poisoned meanwhile nothing is to be had.
+		 */
 		if (kfolio &&
-		    uksm_broken(!folio_test_locked(kfolio) ||
-				!uksm_frame_holds(req->frame, kfolio))) {
+		    (folio_test_hwpoison(kfolio) ||
+		     uksm_broken(!folio_test_locked(kfolio) ||
+				 !uksm_frame_holds(req->frame, kfolio)))) {
 			set_pte_at(mm, req->addr, uksm_change_pte(&c, req),
 				   req->pte);
 			req->state = UKSM_REQ_READY;

@@ -61,6 +61,12 @@
 #define UKSM_KSYMS_MEMCG(F)
 #endif
 
+#ifdef CONFIG_MEMORY_FAILURE
+#define UKSM_KSYMS_POISON(F) F(try_to_unmap, "take a poisoned frame away")
+#else
+#define UKSM_KSYMS_POISON(F)
+#endif
+
 /* Every function: F(name, what it is for). All are required. */
 #define UKSM_KSYM_FUNCTIONS(F)                                          \
 	F(rmap_walk_ksm, "let the kernel find mappers")                 \
@@ -75,6 +81,7 @@
 	UKSM_KSYMS_TREE(F)                                              \
 	UKSM_KSYMS_PTE(F)                                               \
 	UKSM_KSYMS_HUGE(F)                                              \
+	UKSM_KSYMS_POISON(F)                                            \
 	UKSM_KSYMS_MEMCG(F)
 
 /* Every datum: D(name, type, what it is for). All are required. */
@@ -203,6 +210,28 @@ static inline int uksm_charge(struct folio *folio, struct mm_struct *mm,
 		return uksm_kcall(__mem_cgroup_charge)(folio, mm, gfp);
 #endif
 	return 0;
+}
+
+/*
+ * Take a poisoned frame from those who map it: who touches it then gets SIGBUS.
+ * Where it is in swap as well, the kernel keeps it there, and finds it poisoned
+ * when it is touched. Locked, not under writeback. May sleep. mirrors
+ * unmap_poisoned_folio().
+ */
+static inline void uksm_unmap_poisoned(struct folio *folio)
+{
+#ifdef CONFIG_MEMORY_FAILURE
+	unsigned int ttu = TTU_SYNC | TTU_IGNORE_MLOCK;
+
+#ifdef UKSM_HAVE_TTU_HWPOISON
+	if (!folio_test_swapcache(folio))
+		ttu |= TTU_HWPOISON;
+#else
+	if (folio_test_swapcache(folio))
+		ttu |= TTU_IGNORE_HWPOISON;
+#endif
+	uksm_kcall(try_to_unmap)(folio, (enum ttu_flags)ttu);
+#endif
 }
 
 /*
