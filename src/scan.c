@@ -89,7 +89,6 @@ static void uksm_nap(u64 us, unsigned long epoch)
 			msecs_to_jiffies(
 				min_t(u64, us / USEC_PER_MSEC, INT_MAX)));
 	uksm_slice.slept_ns += ktime_get_ns() - start;
-	try_to_freeze();
 }
 
 static bool uksm_slice_over(void)
@@ -118,6 +117,7 @@ static void uksm_slice_sleep(unsigned long epoch)
 	uksm_slice.slept_ns = 0;
 	if (us)
 		uksm_nap(us, epoch);
+	try_to_freeze();
 	uksm_slice.start_ns = ktime_get_ns();
 	uksm_slice.pages = uksm_stats.pages_scanned;
 }
@@ -133,6 +133,7 @@ static bool uksm_between(void)
 
 	mutex_unlock(&uksm_mutex);
 	cond_resched();
+	try_to_freeze();
 	if (over)
 		uksm_slice_sleep(epoch);
 	mutex_lock(&uksm_mutex);
