@@ -44,9 +44,20 @@ static void memory_group(void)
 	umount(V1);
 }
 
+static void no_way_round(void)
+{
+	mount_v1("memory");
+	mkdir(V1 "/limited", 0755);
+	put(V1 "/limited", "memory.limit_in_bytes", "16M");
+	hoard_in(V1 "/limited", 16 * MIB / PAGE);
+	CHECK_SOON(rmdir(V1 "/limited") == 0, 10);
+	umount(V1);
+}
+
 static const struct test_case cases[] = {
 	{ "a cpuset's node changes", by_cpuset, 90 },
 	{ "moved between memory groups, with the charge", memory_group, 90 },
+	{ "duplicates are no way round a limit", no_way_round, 120 },
 };
 
 TEST_MAIN(0)

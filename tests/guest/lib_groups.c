@@ -6,7 +6,9 @@
 #include "lib_groups.h"
 #include "lib_move.h"
 
+#include <signal.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #define N 128
 
@@ -118,4 +120,49 @@ void move_between(const char *a, const char *b, bool charges)
 		worker_exit(&w[i]);
 	CHECK_SOON_EQ(sysfs_num("pages_shared"), 0, LONG);
 	CHECK_SOON(rmdir(b) == 0, 10);
+}
+
+/*
+ * A process that fills two areas with the same, as far as the area goes. The
+ * number of pages that are merged is at @done.
+ */
+static void hoard(size_t *done, size_t pages, size_t step)
+{
+	u8 *a = map_pages(pages), *b = map_pages(pages);
+	size_t i;
+
+	for (i = 0; i < pages; i += step) {
+		fill(a + i * PAGE, step, OLD, i);
+		fill(b + i * PAGE, step, OLD, i);
+		if (!WAIT_FOR(count_same(getpid(), a + i * PAGE, getpid(),
+					 b + i * PAGE, step) == step,
+			      3 * slowness()))
+			note("not all is merged after %zu pages", i);
+		*done = i + step;
+	}
+	_exit(0);
+}
+
+/*
+ * A process in a group whose limit is @limit pages, and that has no swap, has
+ * everything twice. Half the limit is what it would get without merging, and all
+ * of it what it may get at most; then it is killed.
+ */
+void hoard_in(const char *dir, size_t limit)
+{
+	size_t *done = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
+			    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	int status;
+	pid_t pid;
+
+	pid = fork();
+	if (!pid) {
+		put_pid(dir, getpid());
+		hoard(done, 2 * limit, limit / 8);
+	}
+	CHECK_EQ(waitpid(pid, &status, 0), pid);
+	note("%zu different pages under a limit of %zu", *done, limit);
+	CHECK_OP(*done, >, limit / 2);
+	CHECK_OP(*done, <, limit);
+	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
 }

@@ -8,5 +8,6 @@
 void put(const char *dir, const char *file, const char *value);
 void move_by_cpuset(const char *group);
 void move_between(const char *a, const char *b, bool charges);
+void hoard_in(const char *dir, size_t limit);
 
 #endif

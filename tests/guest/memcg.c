@@ -11,9 +11,9 @@
  * reclaim hits the limit for each page, and waits for seconds over memory.high.
  */
 #include "lib.h"
+#include "lib_groups.h"
 
 #include <sched.h>
-#include <signal.h>
 #include <sys/wait.h>
 
 #define A "group-a"
@@ -124,50 +124,12 @@ static void accounts(void)
 	finish(1, B);
 }
 
-/*
- * A process that fills two areas with the same, as far as the area goes. The
- * number of pages that are merged is at @done.
- */
-static void hoard(size_t *done, size_t pages, size_t step)
-{
-	u8 *a = map_pages(pages), *b = map_pages(pages);
-	size_t i;
-
-	for (i = 0; i < pages; i += step) {
-		fill(a + i * PAGE, step, OLD, i);
-		fill(b + i * PAGE, step, OLD, i);
-		if (!WAIT_FOR(count_same(getpid(), a + i * PAGE, getpid(),
-					 b + i * PAGE, step) == step,
-			      3 * slowness()))
-			note("not all is merged after %zu pages", i);
-		*done = i + step;
-	}
-	_exit(0);
-}
-
 /* Who has duplicates only cannot get beyond the limit by having them merged. */
 static void no_way_round(void)
 {
-	size_t limit = 16 * MIB / PAGE, most = 2 * limit, step = limit / 8;
-	size_t *done = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
-			    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	int status;
-	pid_t pid;
-
 	fresh(A);
 	cgroup_set(A, "memory.max", "16M");
-	pid = fork();
-	if (!pid) {
-		cgroup_enter(A, getpid());
-		hoard(done, most, step);
-	}
-	CHECK_EQ(waitpid(pid, &status, 0), pid);
-	note("%zu different pages under a limit of %zu, %lld OOM kills", *done,
-	     limit, event(A, "oom_kill"));
-	/* with what duplicates alone would take it could have had half of it */
-	CHECK_OP(*done, >, limit / 2);
-	CHECK_OP(*done, <, limit);
-	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+	hoard_in("/sys/fs/cgroup/" A, 16 * MIB / PAGE);
 	CHECK_EQ(event(A, "oom_kill"), 1);
 	cgroup_remove(A);
 }
