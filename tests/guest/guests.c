@@ -15,7 +15,7 @@
  *
  * One CPU: emulating several with KVM inside is not reliable over minutes.
  */
-#include "lib.h"
+#include "lib_kvm.h"
 
 #include <poll.h>
 #include <sys/prctl.h>
@@ -298,8 +298,7 @@ static void linux_guests(void)
 	long long cow;
 	int k, status;
 
-	if (access("/dev/kvm", F_OK))
-		skip("no /dev/kvm");
+	vm_needed();
 	make_initramfs();
 	/* They are to boot beside it, not after it. */
 	sysfs_set("max_cpu_percentage", "15");

@@ -14,6 +14,7 @@
 
 static void two_guests(struct vm *a, struct vm *b, u64 seed)
 {
+	vm_needed();
 	vm_start(a, N);
 	vm_start(b, N);
 	fill(a->mem, N, seed, 0);
@@ -92,6 +93,7 @@ static void raced(void)
 	void *rounds;
 	size_t i, k;
 
+	vm_needed();
 	for (k = 0; k < 2; k++) {
 		vm_start(&racing[k], N);
 		memset(racing[k].mem, 0, N * PAGE);

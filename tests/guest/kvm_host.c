@@ -88,6 +88,7 @@ static void start_two(size_t pages)
 {
 	int k;
 
+	vm_needed();
 	for (k = 0; k < 2; k++) {
 		worker_start(&w[k]);
 		mem[k] = (u8 *)worker_call(&w[k], w_start, pages);

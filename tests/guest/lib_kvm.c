@@ -30,13 +30,19 @@ int vm_slot(struct vm *vm, int slot, unsigned long to, void *mem, size_t pages,
 	return ioctl(vm->vm, KVM_SET_USER_MEMORY_REGION, &region);
 }
 
+void vm_needed(void)
+{
+	if (access("/dev/kvm", F_OK))
+		skip("no /dev/kvm");
+}
+
 void vm_start(struct vm *vm, size_t pages)
 {
 	int kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC), size;
 	u8 *code;
 
 	if (kvm < 0)
-		skip("no /dev/kvm: %s", strerror(errno));
+		FAIL("/dev/kvm: %s", strerror(errno));
 	vm->pages = pages;
 	vm->mem = map_pages(pages);
 	code = map_pages(1);

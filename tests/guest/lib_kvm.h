@@ -31,6 +31,7 @@ enum vm_does {
 	VM_INC = 32, /* count up the 32 bits there */
 };
 
+void vm_needed(void);
 void vm_start(struct vm *vm, size_t pages);
 int vm_slot(struct vm *vm, int slot, unsigned long to, void *mem, size_t pages,
 	    unsigned int flags);

@@ -99,6 +99,8 @@ qemu_command() {
 	# An interrupt while the boot CPU's features are being read finds the kernel in doubt whether it has five levels of
 	# page tables, and KASAN takes a good address for a wild one.
 	[ "$kernel" != debug ] || cpu=max,la57=off
+	# KVM wants a constant TSC on PREEMPT_RT. The emulator's is that of the machine, but does not say so.
+	[ "${kernel%-rt}" = "$kernel" ] || cpu=max,x-force-features=on,invtsc=on
 	[ $((smp % numa)) != 0 ] || topology=$smp,sockets=$numa
 	cmd=(qemu-system-x86_64 -nodefaults -no-user-config -display none -no-reboot
 		-accel "tcg,thread=multi" -cpu "$cpu" -smp "$topology" -m "$mem"
