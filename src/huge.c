@@ -10,7 +10,9 @@
  *
  * khugepaged may make a huge page of the region again. One that was split
  * before is only split again when most of it would merge: then it is beyond
- * what khugepaged takes (max_ptes_shared), and the two do not go in circles.
+ * what khugepaged takes by default (max_ptes_shared). Where khugepaged takes it
+ * all the same (it takes zero pages, too), each round with a split makes the
+ * next one four times as rare, so that the two do not go in circles.
  */
 #include "huge.h"
 #include "match.h"
@@ -52,6 +54,26 @@ static struct folio *uksm_huge_get(struct uksm_visit *v,
 	return folio;
 }
 
+/*
+ * Is it this region's turn to be split? In one round it may be again: while its
+ * equal was being split in turn, khugepaged can have been faster.
+ */
+static bool uksm_huge_due(const struct uksm_region *r)
+{
+	if (r->splits)
+		return r->splits < UKSM_SPLITS_MAX;
+	/* As many rounds long as there is one look that trusts nothing. */
+	return !(uksm_stats.full_scans / UKSM_REGION_DEEP &
+		 (BIT(2 * r->split) - 1));
+}
+
+static void uksm_huge_count(struct uksm_region *r)
+{
+	if (!r->splits && r->split < UKSM_SPLIT_MAX)
+		r->split++;
+	r->splits++;
+}
+
 static bool uksm_huge_enough(struct uksm_visit *v, unsigned int equal)
 {
 	unsigned int percent = READ_ONCE(uksm_settings.thp_split_percent);
@@ -75,12 +97,12 @@ static bool uksm_huge_split(struct folio *folio)
 }
 
 /**
- * uksm_huge_visit() - visit a region that is one huge page
+ * uksm_huge_visit() - visit a region that may be one huge page
  * @v: the visit
  * @vma: the area it is in; mmap_lock held for reading
  *
  * Context: may sleep.
- * Return: whether it was split: then the region is to be visited as others are.
+ * Return: whether the region has PTEs to be visited: always, or since now.
  */
 bool uksm_huge_visit(struct uksm_visit *v, struct vm_area_struct *vma)
 {
@@ -89,24 +111,27 @@ bool uksm_huge_visit(struct uksm_visit *v, struct vm_area_struct *vma)
 	bool split = false;
 
 	if (!folio)
-		return false;
+		return true;
 	v->pages += UKSM_REGION_PAGES;
 	if (uksm_region_sum_init(v->region)) {
 		v->region->huge = 1;
 		equal = uksm_match_huge(v, vma, folio);
-		if (uksm_huge_enough(v, equal))
+		if (uksm_huge_enough(v, equal) && uksm_huge_due(v->region))
 			split = uksm_huge_split(folio);
 	}
 	folio_put(folio);
 	if (!split)
 		return false;
 	v->region->huge = 0;
-	v->region->split = 1;
+	uksm_huge_count(v->region);
 	v->pages = 0;
 	v->clean = 0;
 	v->dirty = 0;
 	bitmap_zero(v->aged, UKSM_REGION_PAGES);
-	/* All PTEs are as dirty as the pmd was. */
-	v->flags |= UKSM_VISIT_AGE;
+	/*
+	 * All PTEs are as dirty as the pmd was, but the sums have told what has
+	 * settled. Merge it now: khugepaged may not leave time for a second look.
+	 */
+	v->flags |= UKSM_VISIT_ALL | UKSM_VISIT_SETTLED;
 	return true;
 }

@@ -8,6 +8,9 @@
 #define UKSM_REGION_DEEP 8
 /* Rounds a restless region is passed over, at most. */
 #define UKSM_REGION_MAX_SKIP 2
+/* Rounds with a split that are counted, and splits in a round. */
+#define UKSM_SPLIT_MAX 7
+#define UKSM_SPLITS_MAX 3
 
 /**
  * struct uksm_region - what is remembered of 2 MiB of an address space
@@ -19,7 +22,8 @@
  * @seen: looked at or passed over in the current round
  * @retried: tries in a row that its busy pages have had
  * @huge: it is one huge page, as of the last look
- * @split: uksm has split a huge page here
+ * @split: rounds in which uksm has split a huge page here, UKSM_SPLIT_MAX at most
+ * @splits: how often it has in the current round, UKSM_SPLITS_MAX at most
  * @unshared: pages in the index, with no equal found
  * @restless: pages that were written between two looks
  * @skipped: pages that are left alone (huge, pinned at will, watched)
@@ -29,7 +33,7 @@
  */
 struct uksm_region {
 	u64 nr : 40, level : 3, skip : 3, look : 4, fresh : 1, seen : 1,
-		retried : 2, huge : 1, split : 1;
+		retried : 2, huge : 1, split : 3, splits : 2;
 	u16 unshared;
 	u16 restless;
 	u16 skipped;

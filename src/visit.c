@@ -105,9 +105,7 @@ static void uksm_visit_region(struct uksm_visit *v)
 		vma = find_vma(v->mm, addr);
 		if (!vma || vma->vm_start >= v->base + UKSM_REGION_SIZE)
 			break;
-		if (uksm_space_takes(v->space, vma) &&
-		    (!uksm_walk_huge(v->mm, v->base) ||
-		     uksm_huge_visit(v, vma)))
+		if (uksm_space_takes(v->space, vma) && uksm_huge_visit(v, vma))
 			uksm_visit_area(v, vma);
 		addr = vma->vm_end;
 	}
@@ -172,6 +170,7 @@ static bool uksm_look_next(struct uksm_visit *v)
 		if (!v->region)
 			return true; /* no memory: next time */
 		v->region->seen = 1;
+		v->region->splits = 0;
 		due = uksm_region_due(v->region);
 		if (due != UKSM_REGION_SKIP) {
 			uksm_look_region(v, due);

@@ -14,12 +14,19 @@
 #include "frame.h"
 #include "walk.h"
 
-/* All levels above are known to be there. */
-static pmd_t *uksm_pmd_of(struct mm_struct *mm, unsigned long addr)
+/* The pmd that leads to a table of PTEs, or that maps a huge page; or NULL. */
+static pmd_t *uksm_walk_find(struct mm_struct *mm, unsigned long addr,
+			     bool huge)
 {
-	p4d_t *p4d = p4d_offset(pgd_offset(mm, addr), addr);
+	unsigned long next = addr;
+	p4d_t *p4d;
+	pmd_t *pmd;
 
-	return pmd_offset(pud_offset(p4d, addr), addr);
+	if (!uksm_walk_next(mm, &next, addr + 1))
+		return NULL;
+	p4d = p4d_offset(pgd_offset(mm, addr), addr);
+	pmd = pmd_offset(pud_offset(p4d, addr), addr);
+	return !!pmd_trans_huge(uksm_pmd_read(pmd)) == huge ? pmd : NULL;
 }
 
 /**
@@ -31,13 +38,7 @@ static pmd_t *uksm_pmd_of(struct mm_struct *mm, unsigned long addr)
  */
 pmd_t *uksm_walk_pmd(struct mm_struct *mm, unsigned long addr)
 {
-	unsigned long next = addr;
-	pmd_t *pmd;
-
-	if (!uksm_walk_next(mm, &next, addr + 1))
-		return NULL;
-	pmd = uksm_pmd_of(mm, addr);
-	return pmd_trans_huge(uksm_pmd_read(pmd)) ? NULL : pmd;
+	return uksm_walk_find(mm, addr, false);
 }
 
 /**
@@ -49,13 +50,7 @@ pmd_t *uksm_walk_pmd(struct mm_struct *mm, unsigned long addr)
  */
 pmd_t *uksm_walk_huge(struct mm_struct *mm, unsigned long addr)
 {
-	unsigned long next = addr;
-	pmd_t *pmd;
-
-	if (!uksm_walk_next(mm, &next, addr + 1))
-		return NULL;
-	pmd = uksm_pmd_of(mm, addr);
-	return pmd_trans_huge(uksm_pmd_read(pmd)) ? pmd : NULL;
+	return uksm_walk_find(mm, addr, true);
 }
 
 /**
@@ -203,7 +198,7 @@ static bool uksm_visit_pte(struct uksm_visit *v, struct vm_area_struct *vma,
 			uksm_visit_take(v, folio, addr);
 		return false;
 	}
-	if (pte_dirty(pte)) {
+	if (pte_dirty(pte) && !(v->flags & UKSM_VISIT_SETTLED)) {
 		v->dirty++;
 		return v->flags & UKSM_VISIT_AGE;
 	}
