@@ -45,9 +45,16 @@ static const struct {
 /* Bind kallsyms_lookup_name(). May sleep. */
 static int uksm_ksyms_bind_lookup(void)
 {
-	struct kprobe kp = { .symbol_name = "kallsyms_lookup_name" };
+	/*
+	 * For its address only: armed, it would change code, and disarming
+	 * needs memory; without, a probe on our stack would stay registered.
+	 */
+	struct kprobe kp = { .symbol_name = "kallsyms_lookup_name",
+			     .flags = KPROBE_FLAG_DISABLED };
 	int err = register_kprobe(&kp);
 
+	if (err == -ENOMEM)
+		return err;
 	if (err) {
 		pr_err("this kernel refuses kprobes (error %d): boot one with CONFIG_KPROBES and without lockdown\n",
 		       err);
@@ -63,7 +70,8 @@ static int uksm_ksyms_bind_lookup(void)
  * uksm_ksyms_init() - bind every symbol of ksyms.h
  *
  * Context: module load; may sleep. There is nothing to undo.
- * Return: 0, or -EOPNOTSUPP after a line that names all that is missing.
+ * Return: 0, -ENOMEM, or -EOPNOTSUPP after a line that names all that is
+ * missing.
  */
 int __init uksm_ksyms_init(void)
 {
