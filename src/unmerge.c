@@ -74,6 +74,32 @@ static bool uksm_unmerge_next(struct uksm_space *space, unsigned long *addr,
 }
 
 /*
+ * A page that a fault has unshared is clean, and so is its PTE: nobody has
+ * written to it. Once a fork has shared it, a child's MADV_FREE would take it
+ * for given up by all, for the kernel trusts that a mapping with content worth
+ * keeping is dirty if the page is not. There is no fork before mmap_lock is
+ * let go.
+ */
+static void uksm_unmerge_dirty(struct mm_struct *mm, unsigned long addr)
+{
+	pmd_t *pmd = uksm_walk_pmd(mm, addr);
+	struct folio *folio;
+	spinlock_t *ptl;
+	pte_t *ptep, pte;
+
+	ptep = pmd ? uksm_pte_map_lock(mm, pmd, addr, &ptl) : NULL;
+	if (!ptep)
+		return;
+	pte = ptep_get(ptep);
+	if (pte_present(pte) && !pte_special(pte)) {
+		folio = page_folio(pfn_to_page(pte_pfn(pte)));
+		if (folio_test_anon(folio))
+			folio_mark_dirty(folio);
+	}
+	pte_unmap_unlock(ptep, ptl);
+}
+
+/*
  * Have the page at @addr copied for @vma. handle_mm_fault() may give up for
  * reasons that pass; then the page is found again. mmap_lock held.
  */
@@ -89,7 +115,7 @@ static int uksm_unmerge_page(struct vm_area_struct *vma, unsigned long addr,
 	if (zero && (vma->vm_flags & VM_WRITE))
 		flags = FAULT_FLAG_WRITE | FAULT_FLAG_REMOTE;
 	ret = handle_mm_fault(vma, addr, flags, NULL);
-
+	uksm_unmerge_dirty(vma->vm_mm, addr);
 	return ret & VM_FAULT_OOM ? -ENOMEM : 0;
 }
 
