@@ -158,10 +158,12 @@ static void ten_thousand(void)
 		     last.objects[i]);
 	CHECK_OP(first.objects[0], >, 0);
 	/* a thing lost for each process would be some thousands */
-	for (i = 0; i < ARRAY_SIZE(caches); i++)
-		CHECK_OP(last.objects[i], <=, first.objects[i] + 200);
 	CHECK_OP(last.metadata, <=, first.metadata + 64 * 1024);
-	CHECK_OP(last.free, >=, first.free - 4 * 1024);
+	/* KASAN, on the debug kernel, holds what was freed back for a while */
+	for (i = 0; i < ARRAY_SIZE(caches) && slowness() <= 2; i++)
+		CHECK_OP(last.objects[i], <=, first.objects[i] + 200);
+	CHECK_OP(last.free, >=,
+		 first.free - (slowness() > 2 ? 20 : 4) * 1024);
 	for (i = 0; i < PARENTS; i++)
 		CHECK_EQ(worker_bad(&w[i], p[i], INHERITED, SEED, 0), 0);
 }
