@@ -7,7 +7,7 @@
  * works.
  *
  * Most allocations by far are for files, also those that the kernel makes for each
- * slab cache; of them one in seven is tried.
+ * slab cache; of them one in seventeen is tried.
  */
 #include "lib_faults.h"
 
@@ -31,18 +31,33 @@ static void fail_nth(unsigned int n)
 	CHECK_EQ(file_write("/proc/thread-self/fail-nth", text), 0);
 }
 
-/* An object has to be some seconds old to be called lost. */
+/*
+ * What kmemleak finds, but for what kmem_cache_create() loses itself when it fails:
+ * the name of its directory (sysfs_slab_add() lets go of no kobject).
+ */
 static void nothing_lost(void)
 {
-	static char found[16384];
+	static char found[1 << 18];
+	char *at, *next;
 	int i;
 
+	/* an object has to be some seconds old to be called lost */
 	for (i = 0; i < 2; i++) {
 		msleep(6000);
 		CHECK_EQ(file_write(KMEMLEAK, "scan"), 0);
 	}
-	if (file_read(KMEMLEAK, found, sizeof(found)) > 0)
-		FAIL("kmemleak: %.300s", found);
+	CHECK_OP(file_read(KMEMLEAK, found, sizeof(found)), >=, 0);
+	for (at = strstr(found, "unreferenced"); at; at = next) {
+		next = strstr(at + 1, "unreferenced");
+		if (next)
+			next[-1] = '\0';
+		if (strstr(at, "kmem_cache_create"))
+			continue;
+		note("%.380s", at);
+		if (strlen(at) > 380)
+			note("%.380s", at + 380);
+		FAIL("kmemleak has found something");
+	}
 }
 
 /* One load without its @n-th allocation. Return: false if it needs no such. */
@@ -99,7 +114,7 @@ static void at_load(void)
 	sweep("all but files", 1, 1);
 	for (i = 0; i < ARRAY_SIZE(attr); i++)
 		faults_common(attr[i]);
-	sweep("files, too", 4, 7);
+	sweep("files, too", 4, 17);
 	nothing_lost();
 }
 
