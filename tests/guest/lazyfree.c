@@ -8,6 +8,9 @@
  */
 #include "lib.h"
 
+#include <signal.h>
+#include <sys/prctl.h>
+
 #define N 128
 
 #ifndef MADV_FREE
@@ -96,10 +99,59 @@ static void not_merged(void)
 	CHECK_EQ(worker_bad(&b, pb, N, 312, 0), 0);
 }
 
+#define GROUP "lazyfree"
+
+/* The child gives up all and stays. */
+static long w_child_gives_up(long p, long pages, long c, long d)
+{
+	int fd[2], err = EPIPE;
+
+	(void)c, (void)d;
+	if (pipe(fd))
+		return -errno;
+	if (fork() == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		err = madvise((void *)p, pages * PAGE, MADV_FREE) ? errno : 0;
+		if (write(fd[1], &err, sizeof(err)) != sizeof(err))
+			_exit(1);
+		for (;;)
+			pause();
+	}
+	if (read(fd[0], &err, sizeof(err)) < 0)
+		err = errno;
+	close(fd[0]);
+	close(fd[1]);
+	return -err;
+}
+
+static void unmerged_and_given_up(void)
+{
+	struct worker a, b;
+	void *pa, *pb;
+	int i;
+
+	worker_start(&a);
+	worker_start(&b);
+	cgroup_make(GROUP);
+	cgroup_enter(GROUP, a.pid);
+	pa = worker_map_filled(&a, N, 313, 0);
+	pb = worker_map_filled(&b, N, 313, 0);
+	CHECK_SOON_EQ(count_same(a.pid, pa, b.pid, pb, N), N, LONG);
+	unmerge_all();
+	CHECK_EQ(count_merged(a.pid, pa, N), 0);
+	CHECK_EQ(worker_call(&a, w_child_gives_up, pa, N), 0);
+	for (i = 0; i < 20; i++)
+		cgroup_try(GROUP, "memory.reclaim", "4M");
+	CHECK_EQ(worker_bad(&a, pa, N, 313, 0), 0);
+	worker_exit(&a);
+	cgroup_remove(GROUP);
+}
+
 static const struct test_case cases[] = {
 	{ "a frame its owner gave up serves others", given_up_then_merged, 90 },
 	{ "one of two owners gives up", shared_and_given_up, 90 },
 	{ "pages given up and taken back", not_merged, 90 },
+	{ "unmerged, and given up by a child", unmerged_and_given_up, 90 },
 };
 
 TEST_MAIN(0)
