@@ -29,7 +29,7 @@ part() {
 [ ! -e "$top/tests/unit/Makefile" ] || part "unit tests" make -s -C "$top/tests/unit"
 part "guest tests, 6.1 and 6.12" "$top/tests/vm/run.sh" -j "$(nproc)" -k "6.1 6.12"
 [ "${DEBUG:-}" = no ] || part "guest tests, debug kernel" "$top/tests/vm/run.sh" -j "$(nproc)" -k debug \
-	merge_two cow forks zero swap migrate hmm contig
+	merge_two cow forks zero swap migrate hmm contig faults
 
 awk '{ p += $1; f += $3; s += $5 }
 	END {
