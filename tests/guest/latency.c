@@ -327,7 +327,7 @@ static void locked(void)
 	CHECK_OP(pages, >=, (long long)AREA);
 	/* in whole us: CHECK_OP() takes integers */
 	CHECK_OP(busy[CALLS / 2] * 1e6, <=,
-		 (4 * each + 3 * quiet[CALLS / 2]) * 1e6);
+		 (2 * each + 2 * quiet[CALLS / 2]) * 1e6);
 }
 
 static const struct test_case cases[] = {
