@@ -42,7 +42,8 @@ static bool uksm_pte_merged(struct uksm_space *space, unsigned long addr,
 	if (!pte_present(pte))
 		folio = uksm_pte_device_folio(pte);
 	else if (pte_special(pte))
-		return is_zero_pfn(pte_pfn(pte)) &&
+		/* One that userfaultfd watches: the write would be an event. */
+		return is_zero_pfn(pte_pfn(pte)) && !uksm_pte_is_uffd(pte) &&
 		       uksm_zero_placed(space, addr);
 	else
 		folio = page_folio(pfn_to_page(pte_pfn(pte)));

@@ -362,8 +362,17 @@ static void unmerged(void)
 	watch_stop();
 }
 
+/*
+ * A zero page has nothing to give back, and a fault on a watched one is an event,
+ * which nobody can wait for there. A kernel with CONFIG_DEBUG_VM tells of a try.
+ */
 static void unmerged_zeros(void)
 {
+	static const char *const tried[] = { "FAULT_FLAG_ALLOW_RETRY missing",
+					     NULL };
+	char line[200];
+	int log = log_open();
+
 	sysfs_set("run", "0");
 	t.mine = map_pages(N);
 	memset(t.mine, 0, N * PAGE);
@@ -374,6 +383,7 @@ static void unmerged_zeros(void)
 	watch_start();
 	protect(t.mine, N, true);
 	unmerge_all();
+	CHECK_EQ(log_find(log, tried, line, sizeof(line)), 0);
 	check_events(0, N, 0, 0);
 	CHECK_EQ(bad_zero(t.mine, N), 0);
 	fill(t.mine, N / 2, SEED, 0);
