@@ -78,6 +78,7 @@ static void uksm_table_remove(struct uksm_frame *frame)
 		}
 	}
 	WRITE_ONCE(frame->pfn, 0);
+	WRITE_ONCE(frame->device, false);
 }
 
 /*

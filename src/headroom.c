@@ -69,17 +69,19 @@ bool uksm_headroom_short(void)
 }
 
 /**
- * uksm_headroom_try() - could @mm have one more page?
- * @mm: an address space with users
+ * uksm_headroom_try() - could an area have one more page?
+ * @vma: the area, of an address space with users; mmap_lock held
+ * @addr: where
  *
- * Allocates and charges a page as a fault in @mm would, but in a way that fails
- * where a fault would have somebody killed; and gives it back. A little memory
- * is left for others, who would not ask first.
+ * Allocates and charges a page as a fault there would, on the nodes that are
+ * allowed there, but in a way that fails where a fault would have somebody
+ * killed; and gives it back. A little memory is left for others, who would not
+ * ask first.
  *
  * Context: sleeps and reclaims.
  * Return: whether.
  */
-bool uksm_headroom_try(struct mm_struct *mm)
+bool uksm_headroom_try(struct vm_area_struct *vma, unsigned long addr)
 {
 	gfp_t gfp = GFP_HIGHUSER_MOVABLE | __GFP_RETRY_MAYFAIL | __GFP_NOWARN;
 	struct folio *folio;
@@ -87,10 +89,10 @@ bool uksm_headroom_try(struct mm_struct *mm)
 
 	if (uksm_headroom_free() < totalram_pages() / UKSM_RESERVE)
 		return false;
-	folio = __folio_alloc(gfp, 0, numa_mem_id(), NULL);
+	folio = uksm_vma_alloc(gfp, vma, addr);
 	if (!folio)
 		return false;
-	ok = !uksm_charge(folio, mm, gfp);
+	ok = !uksm_charge(folio, vma->vm_mm, gfp);
 	folio_put(folio);
 	return ok;
 }

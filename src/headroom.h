@@ -7,6 +7,6 @@
 u64 uksm_sharing(void);
 u64 uksm_headroom_pages(void);
 bool uksm_headroom_short(void);
-bool uksm_headroom_try(struct mm_struct *mm);
+bool uksm_headroom_try(struct vm_area_struct *vma, unsigned long addr);
 
 #endif /* UKSM_HEADROOM_H */

@@ -183,9 +183,8 @@ void uksm_match_refresh(struct uksm_frame *frame, unsigned int mapcount)
  */
 void uksm_match_forget(struct uksm_frame *frame)
 {
-	if (frame->indexed)
-		uksm_index_erase(&uksm_index, frame->key,
-				 uksm_val_frame(frame));
+	/* Whatever @indexed says: after a change of size it is not known. */
+	uksm_index_erase(&uksm_index, frame->key, uksm_val_frame(frame));
 	frame->indexed = false;
 }
 
@@ -316,6 +315,27 @@ static u64 uksm_match_key(u64 fingerprint, struct folio *folio)
 	if (READ_ONCE(uksm_settings.across_nodes))
 		return fingerprint;
 	return fingerprint ^ hash_64(folio_nid(folio) + 1, 64);
+}
+
+/**
+ * uksm_match_still() - has a page still the content it was looked up with?
+ * @frame: a new frame, made for that content
+ * @folio: the page; it cannot change any more
+ * @seed: of its space
+ *
+ * A frame that took another content would not be found by pages that have it,
+ * and would be tried in vain by those that have the old one.
+ *
+ * Return: whether it has.
+ */
+bool uksm_match_still(const struct uksm_frame *frame, struct folio *folio,
+		      u64 seed)
+{
+	const void *addr = kmap_local_folio(folio, 0);
+	u64 key = uksm_match_key(uksm_digest_full(addr, seed), folio);
+
+	kunmap_local((void *)addr);
+	return key == frame->key;
 }
 
 /*

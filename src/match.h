@@ -21,5 +21,7 @@ unsigned int uksm_match_huge(struct uksm_visit *v, struct vm_area_struct *vma,
 			     struct folio *folio);
 void uksm_match_refresh(struct uksm_frame *frame, unsigned int mapcount);
 void uksm_match_forget(struct uksm_frame *frame);
+bool uksm_match_still(const struct uksm_frame *frame, struct folio *folio,
+		      u64 seed);
 
 #endif /* UKSM_MATCH_H */

@@ -23,6 +23,7 @@
  * told around both changes of the page table.
  */
 #include "frame.h"
+#include "match.h"
 #include "merge.h"
 #include "rmap.h"
 #include "walk.h"
@@ -267,6 +268,8 @@ static enum uksm_req_state uksm_req_compare(struct uksm_req *req,
 							      UKSM_REQ_DROPPED;
 	if (frame->folio && !frame->pfn) {
 		/* A new frame: this page's content is what it takes. */
+		if (!uksm_match_still(frame, req->folio, batch->seed))
+			return UKSM_REQ_BUSY;
 		uksm_frame_publish(frame, &req->folio->page);
 		frame->owner = batch;
 	} else {

@@ -43,10 +43,12 @@ struct uksm_req {
 
 /**
  * struct uksm_batch - requests for one area in one region, by address
+ * @seed: of the fingerprints of its space
  * @nr: length of @req
  * @req: the requests
  */
 struct uksm_batch {
+	u64 seed;
 	unsigned int nr;
 	struct uksm_req req[UKSM_REGION_PAGES];
 };

@@ -110,7 +110,7 @@ static int uksm_unmerge_page(struct vm_area_struct *vma, unsigned long addr,
 	unsigned int flags = FAULT_FLAG_UNSHARE | FAULT_FLAG_REMOTE;
 	vm_fault_t ret;
 
-	if (!uksm_headroom_try(vma->vm_mm))
+	if (!uksm_headroom_try(vma, addr))
 		return -ENOMEM;
 	/* 6.1 does not unshare a zero page. */
 	if (zero && (vma->vm_flags & VM_WRITE))

@@ -58,6 +58,7 @@ static void uksm_visit_area(struct uksm_visit *v, struct vm_area_struct *vma)
 	uksm_walk_collect(v, vma, start, end);
 	if (!v->nr)
 		return;
+	batch->seed = v->space->seed;
 	batch->nr = 0;
 	uksm_match_visit(v, vma, batch);
 	if (!batch->nr)

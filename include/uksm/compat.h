@@ -137,6 +137,17 @@ static inline struct dev_pagemap *uksm_dev_pagemap_get(unsigned long pfn)
 #define VM_DROPPABLE VM_NONE
 #endif
 
+/* A page as a fault at @addr would have it, by the policies that apply there. */
+static inline struct folio *
+uksm_vma_alloc(gfp_t gfp, struct vm_area_struct *vma, unsigned long addr)
+{
+#ifdef UKSM_HAVE_VMA_ALLOC_HUGEPAGE
+	return vma_alloc_folio(gfp, 0, vma, addr, false);
+#else
+	return vma_alloc_folio(gfp, 0, vma, addr);
+#endif
+}
+
 /* ---- mmu notifiers ---------------------------------------------------- */
 
 static inline void uksm_notifier_range_init(struct mmu_notifier_range *range,
