@@ -196,10 +196,10 @@ static int uksm_unmerge_spaces(void)
 			err = uksm_unmerge_space(space);
 			if (err) {
 				uksm_frames_sweep();
-				pr_warn("unmerging stopped (error %d), %llu pages are still to be copied: %s and write 2 to run again\n",
+				pr_warn("unmerging stopped (error %d), %llu pages are still to be copied: %s, then write 2 to run again\n",
 					err, uksm_headroom_pages(),
 					err == -ENOMEM ?
-						"free some memory (or raise the memory.max of a full group)" :
+						"free memory, or raise a group's memory.max" :
 						"wait");
 				return err;
 			}
