@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* vm: timeout=200 append="transparent_hugepage=always" */
+/* vm: timeout=400 append="transparent_hugepage=always" */
 /*
  * khugepaged at full speed over merged memory: the two do not go in circles.
  * What khugepaged leaves alone stays merged, and for the rest huge pages are
@@ -112,7 +112,7 @@ static void beside(const char *shared)
 	sysfs_set("run", "1");
 	/* what khugepaged does not take: all from the first such page on */
 	first = atoi(shared) < 400 ? 2 : 6;
-	CHECK_SOON(all_merged(first), LONG);
+	CHECK_SOON(all_merged(first), 3 * LONG);
 	note("merged after %lld rounds, %lld huge pages made and split",
 	     sysfs_num("full_scans") - rounds, made_and_split() - made);
 	msleep(4000 * slowness());
@@ -142,8 +142,8 @@ static void told_to_take_shared(void)
 }
 
 static const struct test_case cases[] = {
-	{ "khugepaged with its own limits", as_it_comes, 90 },
-	{ "khugepaged that takes shared pages", told_to_take_shared, 90 },
+	{ "khugepaged with its own limits", as_it_comes, 180 },
+	{ "khugepaged that takes shared pages", told_to_take_shared, 180 },
 };
 
 TEST_MAIN(0)
