@@ -184,11 +184,11 @@ size_t bad_zero(const void *p, size_t n);
 void pagemap_read(pid_t pid, const void *p, size_t n, u64 *out);
 u64 pfn_of(pid_t pid, const void *p);
 u64 kpageflags(u64 pfn);
-u64 kpagecgroup(u64 pfn);
 size_t count_present(pid_t pid, const void *p, size_t n);
 size_t count_swapped(pid_t pid, const void *p, size_t n);
 size_t count_merged(pid_t pid, const void *p, size_t n);
 size_t count_zero(pid_t pid, const void *p, size_t n);
+size_t count_charged(pid_t pid, const void *p, size_t n, u64 group);
 size_t count_same(pid_t a, const void *pa, pid_t b, const void *pb, size_t n);
 size_t count_same_pfn(pid_t a, const void *pa, pid_t b, const void *pb,
 		      size_t n);
@@ -296,6 +296,6 @@ long long cgroup_keyed(const char *name, const char *file, const char *key);
 u64 cgroup_inode(const char *name);
 long long thread_cpu_ns(const char *comm, int *threads);
 pid_t thread_pid(const char *comm);
-void run_on(pid_t pid, int cpu);
+bool run_on(pid_t pid, int cpu);
 
 #endif

@@ -60,15 +60,11 @@ void move_by_cpuset(const char *group)
 
 static size_t charged_to(const char *dir)
 {
-	size_t i, found = 0;
 	struct stat st;
 
 	if (stat(dir, &st))
 		FAIL("%s: %s", dir, strerror(errno));
-	for (i = 0; i < N; i++)
-		found += kpagecgroup(pfn_of(w[0].pid, p[0] + i * PAGE)) ==
-			 st.st_ino;
-	return found;
+	return count_charged(w[0].pid, p[0], N, st.st_ino);
 }
 
 static void enter_all(const char *dir)

@@ -189,7 +189,7 @@ u64 kpageflags(u64 pfn)
 }
 
 /* The inode number of the control group a page is charged to. */
-u64 kpagecgroup(u64 pfn)
+static u64 kpagecgroup(u64 pfn)
 {
 	static int fd = -1;
 
@@ -267,6 +267,17 @@ size_t count_merged(pid_t pid, const void *p, size_t n)
 size_t count_zero(pid_t pid, const void *p, size_t n)
 {
 	return count_if(pid, p, n, is_zero);
+}
+
+/* Pages that are charged to the control group of that inode number. */
+size_t count_charged(pid_t pid, const void *p, size_t n, u64 group)
+{
+	size_t i, found = 0;
+
+	for (i = 0; i < n; i++)
+		found += kpagecgroup(pfn_of(pid, (const u8 *)p + i * PAGE)) ==
+			 group;
+	return found;
 }
 
 static size_t count_pairs(pid_t a, const void *pa, pid_t b, const void *pb,

@@ -325,13 +325,15 @@ pid_t thread_pid(const char *comm)
 	return pid;
 }
 
-void run_on(pid_t pid, int cpu)
+/* False, with a note, when it cannot be. */
+bool run_on(pid_t pid, int cpu)
 {
 	cpu_set_t set;
 
 	CPU_ZERO(&set);
 	CPU_SET(cpu, &set);
-	if (sched_setaffinity(pid, sizeof(set), &set))
-		note("pid %d will not run on CPU %d: %s", pid, cpu,
-		     strerror(errno));
+	if (!sched_setaffinity(pid, sizeof(set), &set))
+		return true;
+	note("pid %d will not run on CPU %d: %s", pid, cpu, strerror(errno));
+	return false;
 }

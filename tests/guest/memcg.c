@@ -13,7 +13,6 @@
 #include "lib.h"
 #include "lib_groups.h"
 
-#include <sched.h>
 #include <sys/wait.h>
 
 #define A "group-a"
@@ -45,6 +44,16 @@ static void start(int i, const char *group)
 	p[i] = worker_map_filled(&w[i], N, OLD, 0);
 }
 
+/* Both workers in one group, and nothing is scanned yet. */
+static void start_both(const char *group)
+{
+	marked_only();
+	sysfs_set("run", "0");
+	fresh(group);
+	start(0, group);
+	start(1, group);
+}
+
 static size_t same(void)
 {
 	return count_same(w[0].pid, p[0], w[1].pid, p[1], N);
@@ -70,12 +79,7 @@ static long long anon(const char *group)
 /* Pages of the first worker that count in the group. */
 static size_t charged(const char *group)
 {
-	u64 inode = cgroup_inode(group);
-	size_t i, n = 0;
-
-	for (i = 0; i < N; i++)
-		n += kpagecgroup(pfn_of(w[0].pid, p[0] + i * PAGE)) == inode;
-	return n;
+	return count_charged(w[0].pid, p[0], N, cgroup_inode(group));
 }
 
 static void finish(int i, const char *group)
@@ -157,6 +161,15 @@ static void unkillable(pid_t pid)
 	CHECK_EQ(file_write(path, "-1000"), 0);
 }
 
+/* Both workers in a group that has no room for more, where nobody is killed. */
+static void start_both_full(const char *group)
+{
+	start_both(group);
+	unkillable(w[0].pid);
+	unkillable(w[1].pid);
+	fill_up(group);
+}
+
 static void at_its_limit(void)
 {
 	long long max, oom, used, rounds;
@@ -165,14 +178,7 @@ static void at_its_limit(void)
 	int threads;
 	u8 *at;
 
-	marked_only();
-	sysfs_set("run", "0");
-	fresh(A);
-	start(0, A);
-	start(1, A);
-	unkillable(w[0].pid);
-	unkillable(w[1].pid);
-	fill_up(A);
+	start_both_full(A);
 	max = event(A, "max");
 	oom = event(A, "oom");
 	used = thread_cpu_ns("uksm", &threads);
@@ -218,14 +224,7 @@ static void at_its_limit(void)
 /* The group gets room again: what was left alone is merged. */
 static void below_it_again(void)
 {
-	marked_only();
-	sysfs_set("run", "0");
-	fresh(A);
-	start(0, A);
-	start(1, A);
-	unkillable(w[0].pid);
-	unkillable(w[1].pid);
-	fill_up(A);
+	start_both_full(A);
 	sysfs_set("run", "1");
 	settle(2);
 	CHECK_EQ(same(), 0);
@@ -267,11 +266,7 @@ static void over_high(void)
 	long us;
 	u8 *own;
 
-	marked_only();
-	sysfs_set("run", "0");
-	fresh(A);
-	start(0, A);
-	start(1, A);
+	start_both(A);
 	own = (void *)worker_call(&w[0], w_map, 1);
 	cgroup_set(A, "memory.high", "1M");
 	CHECK_OP(cgroup_num(A, "memory.current"), >, 2 * BYTES - SLACK);
@@ -308,11 +303,7 @@ static void others_charge(void)
 		cgroup_make(name);
 		cgroup_enter(name, getpid());
 		for (cpu = 0; cpu < sysconf(_SC_NPROCESSORS_ONLN); cpu++) {
-			cpu_set_t set;
-
-			CPU_ZERO(&set);
-			CPU_SET(cpu, &set);
-			sched_setaffinity(0, sizeof(set), &set);
+			run_on(0, cpu);
 			mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
 			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
 		}

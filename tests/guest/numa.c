@@ -7,7 +7,6 @@
  */
 #include "lib.h"
 
-#include <sched.h>
 #include <sys/syscall.h>
 
 #define MPOL_DEFAULT 0
@@ -139,13 +138,9 @@ static void moved_away(void)
 
 static long w_default_policy(long cpu, long b, long c, long d)
 {
-	cpu_set_t set;
-
 	(void)b, (void)c, (void)d;
-	CPU_ZERO(&set);
-	CPU_SET(cpu, &set);
-	if (sched_setaffinity(0, sizeof(set), &set))
-		return -errno;
+	if (!run_on(0, cpu))
+		return -EINVAL;
 	return syscall(SYS_set_mempolicy, MPOL_DEFAULT, NULL, 0) ? -errno : 0;
 }
 

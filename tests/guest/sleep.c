@@ -10,9 +10,6 @@
  */
 #include "lib.h"
 
-#include <dirent.h>
-#include <sched.h>
-
 #define N 512
 #define OLD 630
 #define CPU1 "/sys/devices/system/cpu/cpu1/online"
@@ -56,41 +53,19 @@ static void end(void)
 	CHECK_SOON_EQ(sysfs_num("pages_shared"), 0, LONG);
 }
 
-static pid_t scanner(void)
-{
-	DIR *proc = opendir("/proc");
-	struct dirent *d;
-	pid_t pid = 0;
-
-	while (proc && !pid && (d = readdir(proc))) {
-		char path[300], text[64];
-
-		snprintf(path, sizeof(path), "/proc/%s/comm", d->d_name);
-		if (file_read(path, text, sizeof(text)) > 0 &&
-		    !strcmp(text, "uksmd\n"))
-			pid = atoi(d->d_name);
-	}
-	closedir(proc);
-	CHECK(pid);
-	return pid;
-}
-
 /* The CPU that goes is the one that the scanner is on. */
 static void cpu_goes(void)
 {
-	pid_t pid = scanner();
-	cpu_set_t set;
+	pid_t pid = thread_pid("uksmd");
 	int round;
 
 	if (access(CPU1, W_OK))
 		skip("no " CPU1);
+	CHECK(pid);
 	marked_only();
 	start();
 	for (round = 0; round < 6; round++) {
-		CPU_ZERO(&set);
-		CPU_SET(1, &set);
-		if (sched_setaffinity(pid, sizeof(set), &set))
-			FAIL("the scanner's CPU: %s", strerror(errno));
+		CHECK(run_on(pid, 1));
 		filled(OLD + round);
 		CHECK_EQ(file_write(CPU1, "0"), 0);
 		if (round % 2)

@@ -206,13 +206,8 @@ static void whole_machine(void)
 /* Frames are charged to a group of a mapper. */
 static void charged(void)
 {
-	size_t i, right = 0;
-
 	merge_all();
-	for (i = 0; i < N; i++)
-		right += kpagecgroup(pfn_of(w[0].pid, p[0] + i * PAGE)) ==
-			 cgroup_inode(GROUP);
-	CHECK_EQ(right, N);
+	CHECK_EQ(count_charged(w[0].pid, p[0], N, cgroup_inode(GROUP)), N);
 	finish();
 }
 
