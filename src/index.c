@@ -122,6 +122,22 @@ static bool uksm_mark_old(const struct uksm_index *idx, u64 val)
 	       (val >> 2) + UKSM_MARK_ROUNDS < idx->round;
 }
 
+static bool uksm_val_loose(const struct uksm_index *idx, u64 val)
+{
+	return uksm_val_type(val) == UKSM_VAL_PLACE || uksm_mark_old(idx, val);
+}
+
+/* How many entries may go. */
+static int uksm_bucket_loose(const struct uksm_index *idx,
+			     const struct uksm_bucket *b)
+{
+	int i, loose = 0;
+
+	for (i = 0; i < UKSM_BUCKET_SLOTS; i++)
+		loose += uksm_val_loose(idx, b->val[i]);
+	return loose;
+}
+
 /* A slot to use again, or -1. */
 static int uksm_bucket_victim(struct uksm_index *idx, struct uksm_bucket *b)
 {
@@ -162,21 +178,39 @@ static bool uksm_bucket_add(struct uksm_index *idx, struct uksm_bucket *b,
 	return false;
 }
 
+/* Put an entry in place of one of @b that may go. Return: false if none may. */
+static bool uksm_bucket_replace(struct uksm_index *idx, struct uksm_bucket *b,
+				u16 tag, u64 val, unsigned int spilled)
+{
+	int i = uksm_bucket_victim(idx, b);
+
+	if (i < 0)
+		return false;
+	uksm_bucket_put(b, i, tag, val, spilled);
+	idx->evicted++;
+	return true;
+}
+
 /*
- * Make room in bucket @n by sending one of its entries to its other bucket.
- * Return: false if none has room there.
+ * Make room in bucket @n by sending one of its entries to its other bucket,
+ * @evict: where one goes for it. Return: false if none has room there.
  */
-static bool uksm_bucket_shift(struct uksm_index *idx, u32 n)
+static bool uksm_bucket_shift(struct uksm_index *idx, u32 n, bool evict)
 {
 	struct uksm_bucket *b = &idx->bucket[n];
 	int i;
 
 	for (i = 0; i < UKSM_BUCKET_SLOTS; i++) {
+		unsigned int spilled = !(b->spilled >> i & 1);
+		u16 tag = b->tag[i];
 		struct uksm_bucket *to;
 
-		to = &idx->bucket[uksm_index_other(idx, n, b->tag[i])];
-		if (to == b || !uksm_bucket_add(idx, to, b->tag[i], b->val[i],
-						!(b->spilled >> i & 1)))
+		to = &idx->bucket[uksm_index_other(idx, n, tag)];
+		if (to == b ||
+		    !(evict ? uksm_bucket_replace(idx, to, tag, b->val[i],
+						  spilled) :
+			      uksm_bucket_add(idx, to, tag, b->val[i],
+					      spilled)))
 			continue;
 		b->val[i] = 0;
 		idx->used--;
@@ -191,6 +225,9 @@ static bool uksm_bucket_shift(struct uksm_index *idx, u32 n)
  * @key: a fingerprint
  * @val: a value that is not 0
  *
+ * A table full of places must take as much that stays as an empty one would:
+ * so what stays is spread over the buckets in the same way.
+ *
  * Return: false if there is only what may not go.
  */
 bool uksm_index_insert(struct uksm_index *idx, u64 key, u64 val)
@@ -199,22 +236,21 @@ bool uksm_index_insert(struct uksm_index *idx, u64 key, u64 val)
 	u32 n = uksm_index_slot(idx, h);
 	u32 other = uksm_index_other(idx, n, h);
 	struct uksm_bucket *b[2] = { &idx->bucket[n], &idx->bucket[other] };
-	int i, k = uksm_bucket_room(b[1]) > uksm_bucket_room(b[0]);
+	int k = uksm_bucket_room(b[1]) > uksm_bucket_room(b[0]);
 
 	if (uksm_bucket_add(idx, b[k], h, val, k))
 		return true;
-	if (uksm_bucket_shift(idx, n))
+	if (uksm_bucket_shift(idx, n, false))
 		return uksm_bucket_add(idx, b[0], h, val, 0);
-	if (uksm_bucket_shift(idx, other))
+	if (uksm_bucket_shift(idx, other, false))
 		return uksm_bucket_add(idx, b[1], h, val, 1);
-	for (k = 0; k < 2; k++) {
-		i = uksm_bucket_victim(idx, b[k]);
-		if (i < 0)
-			continue;
-		uksm_bucket_put(b[k], i, h, val, k);
-		idx->evicted++;
+	k = uksm_bucket_loose(idx, b[1]) > uksm_bucket_loose(idx, b[0]);
+	if (uksm_bucket_replace(idx, b[k], h, val, k))
 		return true;
-	}
+	if (uksm_bucket_shift(idx, n, true))
+		return uksm_bucket_add(idx, b[0], h, val, 0);
+	if (uksm_bucket_shift(idx, other, true))
+		return uksm_bucket_add(idx, b[1], h, val, 1);
 	return false;
 }
 

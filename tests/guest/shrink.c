@@ -8,7 +8,7 @@
 #include "lib.h"
 
 #define BIG 330000
-#define PAIRS 1000
+#define PAIRS 2500
 #define SEED 330
 
 static void index_shrinks(void)

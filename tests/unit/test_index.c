@@ -911,6 +911,36 @@ TEST(index_model)
 	model_run(65536, 300, 5000, 1000);
 }
 
+/*
+ * A table full of places takes as many frames and marks as an empty one: what
+ * stays is spread over the buckets.
+ */
+TEST(index_full_of_places_takes_what_stays)
+{
+	static const u32 sizes[] = { 1024, 5003 };
+	size_t s, i;
+
+	for (s = 0; s < ARRAY_SIZE(sizes); s++) {
+		struct uksm_index idx = table(sizes[s]);
+		size_t n = idx.nr * UKSM_BUCKET_SLOTS;
+		struct entry *e = xalloc(n * sizeof(*e));
+
+		for (i = 0; i < 2 * n; i++)
+			uksm_index_insert(&idx, rnd(), place(i));
+		CHECK_EQ(idx.used, n);
+		n = n * 85 / 100;
+		for (i = 0; i < n; i++) {
+			e[i].key = rnd();
+			e[i].val = i % 2 ? frame(i) :
+					   (u64)i << 34 | uksm_val_mark(&idx);
+			CHECK(uksm_index_insert(&idx, e[i].key, e[i].val));
+		}
+		CHECK_EQ(found(&idx, e, n), n);
+		free(e);
+		drop(&idx);
+	}
+}
+
 /* ---- rubbish ---------------------------------------------------------- */
 
 /*
