@@ -205,7 +205,7 @@ static bool uksm_visit_pte(struct uksm_visit *v, struct vm_area_struct *vma,
 	v->clean++;
 	if (wanted)
 		uksm_visit_take(v, folio, addr);
-	return false;
+	return pte_dirty(pte);
 }
 
 /* Take the dirty bits off the pages of v->aged in the range. PTE lock held. */

@@ -8,7 +8,7 @@
 #define UKSM_VISIT_AGE BIT(0) /* take dirty bits off */
 #define UKSM_VISIT_ALL BIT(1) /* take every clean page, adopt frames */
 #define UKSM_VISIT_WANT BIT(2) /* take the clean ones of @want */
-#define UKSM_VISIT_SETTLED BIT(3) /* dirty ones are as good as clean ones */
+#define UKSM_VISIT_SETTLED BIT(3) /* take dirty ones as well, and age them */
 
 /**
  * struct uksm_page - a page that was taken for a closer look
