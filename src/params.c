@@ -66,6 +66,13 @@ static int uksm_show_choice(char *buf, const char *const *names, int nr,
 	return len + sysfs_emit_at(buf, len, "\n");
 }
 
+#define UKSM_SHOW_NUMBER(name, field)                              \
+	int uksm_show_##name(char *buf)                            \
+	{                                                          \
+		return sysfs_emit(buf, "%u\n",                     \
+				  READ_ONCE(uksm_settings.field)); \
+	}
+
 #define UKSM_NUMBER(name, field, min, max)                               \
 	int uksm_set_##name(const char *val)                             \
 	{                                                                \
@@ -76,12 +83,23 @@ static int uksm_show_choice(char *buf, const char *const *names, int nr,
 			uksm_setting_store(&uksm_settings.field, value); \
 		return err;                                              \
 	}                                                                \
-                                                                         \
-	int uksm_show_##name(char *buf)                                  \
-	{                                                                \
-		return sysfs_emit(buf, "%u\n",                           \
-				  READ_ONCE(uksm_settings.field));       \
-	}
+	UKSM_SHOW_NUMBER(name, field)
+
+/* A change is the scanner's to make: it may refuse, or has things to do. */
+#define UKSM_NUMBER_ASK(name, field, min, max, ask)                 \
+	int uksm_set_##name(const char *val)                        \
+	{                                                           \
+		unsigned int value;                                 \
+		int err = uksm_parse_number(val, min, max, &value); \
+                                                                    \
+		if (err)                                            \
+			return err;                                 \
+		if (uksm_live)                                      \
+			return ask(value);                          \
+		uksm_settings.field = value;                        \
+		return 0;                                           \
+	}                                                           \
+	UKSM_SHOW_NUMBER(name, field)
 
 #define UKSM_SHOW_CHOICE(name, field, names)                             \
 	int uksm_show_##name(char *buf)                                  \
@@ -159,42 +177,9 @@ int uksm_show_max_cpu_percentage(char *buf)
 }
 
 /* As with KSM: not while there are frames, which may serve other nodes. */
-int uksm_set_merge_across_nodes(const char *val)
-{
-	unsigned int value;
-	int err = uksm_parse_number(val, 0, 1, &value);
-
-	if (err)
-		return err;
-	if (uksm_live)
-		return uksm_scan_set_across_nodes(value);
-	uksm_settings.across_nodes = value;
-	return 0;
-}
-
-int uksm_show_merge_across_nodes(char *buf)
-{
-	return sysfs_emit(buf, "%u\n", READ_ONCE(uksm_settings.across_nodes));
-}
-
-int uksm_set_run(const char *val)
-{
-	unsigned int value;
-	int err =
-		uksm_parse_number(val, UKSM_RUN_STOP, UKSM_RUN_UNMERGE, &value);
-
-	if (err)
-		return err;
-	if (uksm_live)
-		return uksm_scan_set_run(value);
-	uksm_settings.run = value;
-	return 0;
-}
-
-int uksm_show_run(char *buf)
-{
-	return sysfs_emit(buf, "%u\n", READ_ONCE(uksm_settings.run));
-}
+UKSM_NUMBER_ASK(merge_across_nodes, across_nodes, 0, 1,
+		uksm_scan_set_across_nodes)
+UKSM_NUMBER_ASK(run, run, UKSM_RUN_STOP, UKSM_RUN_UNMERGE, uksm_scan_set_run)
 
 #define UKSM_PARAM(name)                                                \
 	static int uksm_param_set_##name(const char *val,               \
