@@ -1,13 +1,15 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # make test: the unit tests, all guest tests on the stock kernels, and the most telling on the debug kernel, whose first
-# build takes some 10 minutes (DEBUG=no leaves it out). The last line sums up: "N passed, N failed".
+# build takes some 10 minutes (DEBUG=no leaves it out). What failed is said once more at the end, where it is found; the
+# last line sums up: "N passed, N failed".
 
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
 
 sums=$(mktemp)
-trap 'rm -f "$sums"' EXIT
+failures=$(mktemp)
+trap 'rm -f "$sums" "$failures"' EXIT
 
 # Run one part; it prints its own sum as its last line, which is kept, or else it counts as one test.
 part() {
@@ -23,6 +25,7 @@ part() {
 		sum="${sum/ 0 failed/ 1 failed}"
 	fi
 	echo "$sum" >>"$sums"
+	grep -E ': FAILED: |^ *(\| )?not ok |^    \| # [a-z_]+\.c:[0-9]+: ' "$log" >>"$failures" || true
 	rm -f "$log"
 }
 
@@ -31,6 +34,7 @@ part "guest tests, 6.1 and 6.12" "$top/tests/vm/run.sh" -j "$(nproc)" -k "6.1 6.
 [ "${DEBUG:-}" = no ] || part "guest tests, debug kernel" "$top/tests/vm/run.sh" -j "$(nproc)" -k debug \
 	merge_two cow forks zero swap migrate hmm contig faults
 
+[ ! -s "$failures" ] || { echo "== failed"; cat "$failures"; }
 awk '{ p += $1; f += $3; s += $5 }
 	END {
 		printf "%d passed, %d failed%s\n", p, f, s ? ", " s " skipped" : ""

@@ -126,7 +126,8 @@ static void stopped(void)
 	msleep(1000);
 	got = used(5);
 	note("run=0: used %.2f%%", got);
-	if (got > 0.5)
+	/* dead frames and spaces are swept; a slow guest's clock counts more */
+	if (got > 2)
 		FAIL("%.2f%% while stopped", got);
 }
 
