@@ -1,0 +1,307 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The index by measurement: how well it fills, and how it goes to another length. */
+#include "index_table.h"
+
+/* ---- by measurement --------------------------------------------------- */
+
+/* Fill a table with a mix: some frames, some marks, mostly places. */
+static struct entry *fill(struct uksm_index *idx, size_t n)
+{
+	struct entry *e = xalloc(n * sizeof(*e));
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		int kind = rnd_below(100);
+
+		e[i].key = rnd();
+		/* marks are all of this round: they get their number */
+		e[i].val = kind < 8  ? frame(i) :
+			   kind < 12 ? (u64)i << 34 | uksm_val_mark(idx) :
+				       place(i);
+		uksm_index_insert(idx, e[i].key, e[i].val);
+	}
+	return e;
+}
+
+static size_t found(const struct uksm_index *idx, const struct entry *e,
+		    size_t n)
+{
+	size_t i, ok = 0;
+
+	for (i = 0; i < n; i++)
+		ok += count(idx, e[i].key, e[i].val) == 1;
+	return ok;
+}
+
+/* Return: thousandths of a percent of @n entries that are found. */
+static u64 fill_and_find(u32 nr, size_t n)
+{
+	struct uksm_index idx = table(nr);
+	struct entry *e = fill(&idx, n);
+	size_t ok = found(&idx, e, n);
+
+	CHECK_EQ(idx.used, slots_used(&idx));
+	CHECK_EQ(idx.used + idx.evicted, n);
+	free(e);
+	drop(&idx);
+	return (u64)ok * 100000 / n;
+}
+
+/*
+ * As many pages as an index is meant for are all found, but for one in a
+ * thousand. An eighth more is what uksm_match_resize() lets pass.
+ */
+TEST(index_fills_well)
+{
+	static const u64 pages[] = { 5000,   5001,   20011,  50021,
+				     302000, 303001, 461000, 2000003 };
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(pages); i++) {
+		u32 nr = uksm_index_want(pages[i]);
+		u64 ok = fill_and_find(nr, pages[i]);
+		u64 more = fill_and_find(nr, pages[i] * 9 / 8);
+
+		printf("# %u buckets, %llu entries: %.3f%% found; an eighth more: %.3f%%\n",
+		       nr, (unsigned long long)pages[i], (double)ok / 1000,
+		       (double)more / 1000);
+		CHECK_OP(ok, >=, 99900);
+		CHECK_OP(more, >=, 99000);
+	}
+}
+
+/* Over twice as many entries as slots: full, and none of the frames gone. */
+TEST(index_overfilled)
+{
+	const u32 nr = 5000;
+	struct uksm_index idx = table(nr);
+	size_t i, n = nr * UKSM_BUCKET_SLOTS * 2, frames = 0, kept = 0;
+	struct entry *e = fill(&idx, n);
+
+	for (i = 0; i < n; i++) {
+		if (uksm_val_type(e[i].val) != UKSM_VAL_FRAME)
+			continue;
+		frames++;
+		kept += count(&idx, e[i].key, e[i].val) == 1;
+	}
+	printf("# %zu of %zu frames kept\n", kept, frames);
+	CHECK_OP(kept * 1000, >=, frames * 999);
+	CHECK_EQ(idx.used, slots_used(&idx));
+	CHECK_OP(idx.used, >=, nr * UKSM_BUCKET_SLOTS * 99 / 100);
+	free(e);
+	drop(&idx);
+}
+
+/*
+ * A table full of places takes as many frames and marks as an empty one: what
+ * stays is spread over the buckets.
+ */
+TEST(index_full_of_places_takes_what_stays)
+{
+	static const u32 sizes[] = { 1024, 5003 };
+	size_t s, i;
+
+	for (s = 0; s < ARRAY_SIZE(sizes); s++) {
+		struct uksm_index idx = table(sizes[s]);
+		size_t n = idx.nr * UKSM_BUCKET_SLOTS;
+		struct entry *e = xalloc(n * sizeof(*e));
+
+		for (i = 0; i < 2 * n; i++)
+			uksm_index_insert(&idx, rnd(), place(i));
+		CHECK_EQ(idx.used, n);
+		n = n * 85 / 100;
+		for (i = 0; i < n; i++) {
+			e[i].key = rnd();
+			e[i].val = i % 2 ? frame(i) :
+					   (u64)i << 34 | uksm_val_mark(&idx);
+			CHECK(uksm_index_insert(&idx, e[i].key, e[i].val));
+		}
+		CHECK_EQ(found(&idx, e, n), n);
+		free(e);
+		drop(&idx);
+	}
+}
+
+TEST(index_bytes_per_page)
+{
+	u64 pages, worst = 0;
+	u32 before = 0, nr;
+	int i;
+
+	CHECK_EQ(uksm_index_want(0), UKSM_INDEX_MIN_BUCKETS);
+	CHECK_EQ(uksm_index_want(1), UKSM_INDEX_MIN_BUCKETS);
+	for (i = 0; i < 100000; i++) {
+		pages = 4096 + rnd_below(1ULL << (12 + i % 20));
+		nr = uksm_index_want(pages);
+		CHECK_OP((u64)nr * sizeof(struct uksm_bucket), <=,
+			 16 * max_t(u64, pages, UKSM_INDEX_MIN_BUCKETS * 4));
+		CHECK_OP((u64)nr * UKSM_BUCKET_SLOTS, >, pages);
+		if (pages >= 100000 && nr * 64ULL * 1000 / pages > worst)
+			worst = nr * 64ULL * 1000 / pages;
+	}
+	printf("# at most %.3f bytes a page\n", (double)worst / 1000);
+	for (pages = 1; pages < 1ULL << 60; pages += pages / 3 + 1) {
+		nr = uksm_index_want(pages);
+		CHECK_OP(nr, >=, before);
+		before = nr;
+	}
+	CHECK_EQ(before, U32_MAX);
+}
+
+/* ---- another length --------------------------------------------------- */
+
+static void check_move(u32 from_nr, u32 to_nr, size_t n)
+{
+	struct uksm_index from = table(from_nr), to = table(to_nr);
+	struct entry *e = fill(&from, n);
+	struct uksm_bucket *copy = xalloc(from_nr * sizeof(*copy));
+	size_t i, was = found(&from, e, n), ok = 0;
+
+	memcpy(copy, from.bucket, from_nr * sizeof(*copy));
+	CHECK(uksm_index_move(&to, &from));
+	CHECK(!memcmp(copy, from.bucket, from_nr * sizeof(*copy)));
+	for (i = 0; i < n; i++)
+		if (count(&from, e[i].key, e[i].val))
+			ok += count(&to, e[i].key, e[i].val) == 1;
+	printf("# %u to %u buckets: %zu of %zu entries still found\n", from_nr,
+	       to_nr, ok, was);
+	CHECK_EQ(to.used, slots_used(&to));
+	CHECK_EQ(to.used + to.evicted, from.used);
+	if (to_nr >= from_nr)
+		CHECK_EQ(ok, was);
+	else
+		CHECK_OP(ok * 1000, >=, was * 999);
+	free(copy);
+	free(e);
+	drop(&from);
+	drop(&to);
+}
+
+TEST(index_move_grows)
+{
+	check_move(65536, 65537, 65536 * 4);
+	check_move(65536, 80000, 65536 * 4);
+	check_move(65537, 131072, 65537 * 4);
+	check_move(100003, 400000, 100003 * 4);
+	check_move(131072, 131073, 131072 * 4);
+}
+
+TEST(index_move_shrinks)
+{
+	check_move(65537, 65536, 65536 * 4);
+	check_move(100003, 80000, 80000 * 4);
+	check_move(400000, 100003, 100003 * 4);
+	check_move(131072, 1024, 1024 * 4);
+	check_move(65536, 1, 3);
+}
+
+/* A table that was moved can be moved again: keys do not wear off. */
+TEST(index_move_again_and_again)
+{
+	static const u32 sizes[] = { 70000,  200001, 65536, 99991, 65537,
+				     131072, 300007, 65536, 80000, 1024 };
+	struct uksm_index idx = table(65536), next;
+	const size_t n = 4000;
+	struct entry *e = fill(&idx, n);
+	size_t s;
+
+	for (s = 0; s < ARRAY_SIZE(sizes); s++) {
+		next = table(sizes[s]);
+		CHECK(uksm_index_move(&next, &idx));
+		drop(&idx);
+		idx = next;
+		CHECK_EQ(found(&idx, e, n), n);
+		CHECK_EQ(idx.used, n);
+	}
+	free(e);
+	drop(&idx);
+}
+
+/* The first and the last key of a bucket, in the first and second bucket. */
+TEST(index_move_at_the_edges)
+{
+	static const u32 sizes[] = { 65536, 65537, 98765, 131071, 131072 };
+	size_t s, i;
+
+	for (s = 0; s < ARRAY_SIZE(sizes); s++) {
+		const u32 nr = sizes[s];
+		struct uksm_index from = table(nr), to = table(2 * nr + 1);
+		struct entry *e = xalloc(2 * nr * sizeof(*e));
+		size_t n = 0;
+		u32 b;
+
+		for (b = 0; b < nr; b += b < 3 || b > nr - 100 ? 7 : 61) {
+			u64 first = (((u64)b << 32) + nr - 1) / nr;
+			u64 last = ((((u64)b + 1) << 32) + nr - 1) / nr - 1;
+
+			CHECK_EQ(home(nr, first << 32), b);
+			CHECK_EQ(home(nr, last << 32), b);
+			for (i = 0; i < 4; i++) { /* half of them spill */
+				e[n].key = first << 32;
+				e[n].val = frame(2 * n);
+				n++;
+				e[n].key = last << 32;
+				e[n].val = frame(2 * n);
+				n++;
+			}
+		}
+		for (i = 0; i < n; i++)
+			CHECK(uksm_index_insert(&from, e[i].key, e[i].val));
+		CHECK_EQ(found(&from, e, n), n);
+		CHECK(uksm_index_move(&to, &from));
+		CHECK_EQ(found(&to, e, n), n);
+		free(e);
+		drop(&from);
+		drop(&to);
+	}
+}
+
+TEST(index_move_refuses_small_tables)
+{
+	static const u32 sizes[] = { 1, 1024, 65535 };
+	size_t s;
+
+	for (s = 0; s < ARRAY_SIZE(sizes); s++) {
+		struct uksm_index from = table(sizes[s]), to = table(70000);
+
+		CHECK(uksm_index_insert(&from, rnd(), frame(1)));
+		CHECK(!uksm_index_move(&to, &from));
+		CHECK_EQ(to.used, 0);
+		CHECK_EQ(slots_used(&to), 0);
+		CHECK_EQ(from.used, 1);
+		drop(&from);
+		drop(&to);
+	}
+}
+
+/* Old marks make room in the new table too, as its round says. */
+TEST(index_move_keeps_frames_and_young_marks)
+{
+	struct uksm_index from = table(65536), to = table(1);
+	u64 young, val = 0;
+	u64 *slot;
+	int i, n = 0;
+
+	for (i = 0; i < 3; i++)
+		CHECK(uksm_index_insert(&from, rnd(), uksm_val_mark(&from)));
+	from.round += UKSM_MARK_ROUNDS + 1;
+	to.round = from.round;
+	young = uksm_val_mark(&from);
+	CHECK(uksm_index_insert(&from, rnd(), young));
+	for (i = 0; i < 4; i++)
+		CHECK(uksm_index_insert(&from, rnd(), frame(i)));
+	for (i = 0; i < 50; i++)
+		CHECK(uksm_index_insert(&from, rnd(), place(i)));
+	CHECK(uksm_index_move(&to, &from));
+	CHECK_EQ(to.used, 6);
+	for (slot = to.bucket[0].val; slot < to.bucket[0].val + 6; slot++) {
+		if (uksm_val_type(*slot) == UKSM_VAL_FRAME)
+			n++;
+		else if (uksm_val_type(*slot) == UKSM_VAL_MARK)
+			val = *slot == young ? young : val;
+	}
+	CHECK_EQ(n, 4);
+	CHECK_EQ(val, young);
+	drop(&from);
+	drop(&to);
+}
