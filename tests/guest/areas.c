@@ -12,13 +12,6 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-#ifndef MADV_WIPEONFORK
-#define MADV_WIPEONFORK 18
-#define MADV_KEEPONFORK 19
-#endif
-#ifndef SYS_memfd_secret
-#define SYS_memfd_secret 447
-#endif
 #define NR_MSEAL 462
 
 #define N 64

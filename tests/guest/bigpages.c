@@ -11,10 +11,6 @@
 #include <linux/mman.h>
 #include <sys/wait.h>
 
-#ifndef MADV_COLLAPSE
-#define MADV_COLLAPSE 25
-#endif
-
 #define HPAGE (2 * MIB)
 #define PER 512UL
 #define N (2 * PER)

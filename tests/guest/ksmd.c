@@ -14,12 +14,6 @@
 #include "lib_move.h"
 
 #include <sys/prctl.h>
-#include <sys/syscall.h>
-
-#ifndef PR_SET_MEMORY_MERGE
-#define PR_SET_MEMORY_MERGE 67
-#endif
-#define MOVE_ALL 4 /* MPOL_MF_MOVE_ALL */
 
 #define KSM "/sys/kernel/mm/ksm/"
 #define GROUP "ksmdtest"
@@ -112,20 +106,6 @@ static void met(void)
 	CHECK_EQ(worker_bad(&w[1], p[1], N, OLD, 0), 0);
 }
 
-static void move_all(int node)
-{
-	int status;
-	size_t i;
-
-	for (i = 0; i < N; i++) {
-		void *page = p[0] + i * PAGE;
-
-		if (syscall(SYS_move_pages, w[0].pid, 1UL, &page, &node,
-			    &status, MOVE_ALL) < 0)
-			FAIL("move_pages: %s", strerror(errno));
-	}
-}
-
 /* ksmd holds a page for a moment now and then: some stay where they are. */
 static void met_and_moved(void)
 {
@@ -137,7 +117,7 @@ static void met_and_moved(void)
 	merge_then_ksmd();
 	for (i = 0; i < ROUNDS; i++) {
 		old = pfns();
-		move_all(i % 2);
+		move_to(i % 2);
 		all += moved_since(old);
 		whole(OLD, OLD);
 		free(old);

@@ -13,10 +13,6 @@
 
 #define N 128
 
-#ifndef MADV_FREE
-#define MADV_FREE 8
-#endif
-
 static long w_pageout(long p, long pages, long c, long d)
 {
 	(void)c, (void)d;

@@ -44,11 +44,15 @@ typedef unsigned char u8;
 #define MIB (1024UL * 1024)
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 
-#ifndef MADV_COLD
-#define MADV_COLD 20
+/* what the C library may not know yet */
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE 25
 #endif
-#ifndef MADV_PAGEOUT
-#define MADV_PAGEOUT 21
+#ifndef MADV_SOFT_OFFLINE
+#define MADV_SOFT_OFFLINE 101
+#endif
+#ifndef PR_SET_MEMORY_MERGE
+#define PR_SET_MEMORY_MERGE 67
 #endif
 
 /* ---- cases (lib_ktap.c) ---- */
@@ -295,6 +299,7 @@ long long cgroup_num(const char *name, const char *file);
 long long cgroup_keyed(const char *name, const char *file, const char *key);
 u64 cgroup_inode(const char *name);
 long long thread_cpu_ns(const char *comm, int *threads);
+void need_nodes(void);
 pid_t thread_pid(const char *comm);
 bool run_on(pid_t pid, int cpu);
 

@@ -5,7 +5,7 @@
 #include "lib.h"
 #include "lib_move.h"
 
-#include <stdlib.h>
+#include <linux/mempolicy.h>
 #include <sys/syscall.h>
 
 struct worker w[PROCS];
@@ -90,10 +90,21 @@ void after_the_move(void)
 	whole(OLD, OLD);
 }
 
-void need_nodes(void)
+/* One frame after the other goes to a node; how many got there. */
+size_t move_to(int node)
 {
-	if (access("/sys/devices/system/node/node1", F_OK))
-		skip("one NUMA node");
+	size_t i, moved = 0;
+
+	for (i = 0; i < pages; i++) {
+		void *page = p[0] + i * PAGE;
+		int status = -1;
+
+		if (syscall(SYS_move_pages, w[0].pid, 1UL, &page, &node,
+			    &status, MPOL_MF_MOVE_ALL) < 0)
+			FAIL("move_pages: %s", strerror(errno));
+		moved += status == node;
+	}
+	return moved;
 }
 
 /* How many of the frames, as w[i] has them, are on a node. */

@@ -23,7 +23,7 @@ size_t moved_since(const u64 *old);
 void whole(u64 first, u64 others);
 void after_the_move(void);
 
-void need_nodes(void);
+size_t move_to(int node);
 size_t on_node(int i, int node);
 void settled_on(int node);
 

@@ -11,6 +11,7 @@
  */
 #include "lib_stress.h"
 
+#include <linux/mempolicy.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -19,10 +20,6 @@
 #include <sys/uio.h>
 #include <sys/wait.h>
 
-#ifndef MADV_COLLAPSE
-#define MADV_COLLAPSE 25
-#endif
-#define MOVE_ALL 4 /* MPOL_MF_MOVE_ALL */
 #define PM_PRESENT (1ULL << 63)
 #define PM_EXCLUSIVE (1ULL << 56)
 #define PM_PFN ((1ULL << 55) - 1)
@@ -114,7 +111,8 @@ static void op_move(struct slot *s)
 		node[k] = to;
 	}
 	stress_op(s, OP_MOVE);
-	if (syscall(SYS_move_pages, 0, n, page, node, status, MOVE_ALL) < 0 &&
+	if (syscall(SYS_move_pages, 0, n, page, node, status,
+		    MPOL_MF_MOVE_ALL) < 0 &&
 	    errno != ENOENT)
 		stress_failed("move_pages", errno);
 	stress_check(s, i, n, "after move_pages");

@@ -302,6 +302,13 @@ long long thread_cpu_ns(const char *comm, int *threads)
 	return sum;
 }
 
+/* For a case that takes two nodes. */
+void need_nodes(void)
+{
+	if (access("/sys/devices/system/node/node1", F_OK))
+		skip("one NUMA node");
+}
+
 /* The kernel thread of that name; 0 when there is none. */
 pid_t thread_pid(const char *comm)
 {

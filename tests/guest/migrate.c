@@ -11,13 +11,6 @@
 #include "lib.h"
 #include "lib_move.h"
 
-#include <sys/syscall.h>
-
-#ifndef MADV_SOFT_OFFLINE
-#define MADV_SOFT_OFFLINE 101
-#endif
-#define MOVE_ALL 4 /* MPOL_MF_MOVE_ALL */
-
 #define N 64
 
 static long w_soft_offline(long at, long n, long b, long c)
@@ -47,35 +40,18 @@ static void by_soft_offline(void)
 	after_the_move();
 }
 
-static long move_to(pid_t pid, u8 *at, size_t n, int node)
-{
-	size_t i, moved = 0;
-
-	for (i = 0; i < n; i++) {
-		void *page = at + i * PAGE;
-		int status = -1;
-
-		if (syscall(SYS_move_pages, pid, 1UL, &page, &node, &status,
-			    MOVE_ALL) < 0)
-			return -errno;
-		moved += status == node;
-	}
-	return moved;
-}
-
 static void by_move_pages(void)
 {
 	size_t moved = 0;
 	int node;
 	u64 *old;
 
-	if (access("/sys/devices/system/node/node1", F_OK))
-		skip("one NUMA node");
+	need_nodes();
 	merge(N);
 	sysfs_set("run", "0");
 	old = pfns();
 	for (node = 0; node < 2; node++) {
-		CHECK_EQ(move_to(w[0].pid, p[0], N, node), N);
+		CHECK_EQ(move_to(node), N);
 		moved = moved_since(old) > moved ? moved_since(old) : moved;
 		whole(OLD, OLD);
 	}
@@ -93,8 +69,7 @@ static void just_merged(void)
 	u64 *old;
 	int i;
 
-	if (access("/sys/devices/system/node/node1", F_OK))
-		skip("one NUMA node");
+	need_nodes();
 	pages = N;
 	marked_only();
 	sysfs_set("run", "0");
@@ -110,9 +85,9 @@ static void just_merged(void)
 	CHECK_SOON_EQ(count_same(w[0].pid, p[0], w[2].pid, p[2], N), N, LONG);
 	sysfs_set("run", "0");
 	old = pfns();
-	CHECK_EQ(move_to(w[0].pid, p[0], N, 0), N);
+	CHECK_EQ(move_to(0), N);
 	i = moved_since(old);
-	CHECK_EQ(move_to(w[0].pid, p[0], N, 1), N);
+	CHECK_EQ(move_to(1), N);
 	CHECK_EQ(moved_since(old) > (size_t)i ? moved_since(old) : (size_t)i,
 		 N);
 	free(old);
@@ -127,15 +102,14 @@ static void many_moves_and_a_child(void)
 	u8 *mine;
 	int i;
 
-	if (access("/sys/devices/system/node/node1", F_OK))
-		skip("one NUMA node");
+	need_nodes();
 	merge(N);
 	mine = map_filled(N, OLD, 0);
 	CHECK_SOON_EQ(count_same(getpid(), mine, w[0].pid, p[0], N), N, LONG);
 	sysfs_set("run", "0");
 	worker_start(&child);
 	for (i = 0; i < 20; i++) {
-		CHECK_EQ(move_to(w[0].pid, p[0], N, i % 2), N);
+		CHECK_EQ(move_to(i % 2), N);
 		CHECK_EQ(count_same(child.pid, mine, w[0].pid, p[0], N), N);
 	}
 	CHECK_EQ(worker_bad(&child, mine, N, OLD, 0), 0);
@@ -150,11 +124,10 @@ static void moves_while_scanning(void)
 {
 	int i;
 
-	if (access("/sys/devices/system/node/node1", F_OK))
-		skip("one NUMA node");
+	need_nodes();
 	merge(N);
 	for (i = 0; i < 20; i++) {
-		CHECK_OP(move_to(w[0].pid, p[0], N, i % 2), >=, 0);
+		move_to(i % 2);
 		worker_fill(&w[i % PROCS], p[i % PROCS], N / 2, OLD, 0);
 		whole(OLD, OLD);
 	}

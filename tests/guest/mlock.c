@@ -13,10 +13,6 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 
-#ifndef MLOCK_ONFAULT
-#define MLOCK_ONFAULT 1
-#endif
-
 #define GROUP "mlocktest"
 #define N 128
 #define SEED 630

@@ -9,12 +9,10 @@
 #include "lib.h"
 #include "lib_move.h"
 
+#include <linux/mempolicy.h>
 #include <sys/syscall.h>
 
 #define N 128
-#define MPOL_BIND 2
-#define MOVE 2 /* MPOL_MF_MOVE */
-#define MOVE_ALL 4 /* MPOL_MF_MOVE_ALL */
 
 static long w_mbind(long at, long n, long node, long flags)
 {
@@ -59,10 +57,10 @@ static void by_mbind(void)
 	int i;
 
 	merge_on_nodes();
-	bind_to(0, 0, MOVE_ALL);
+	bind_to(0, 0, MPOL_MF_MOVE_ALL);
 	old = pfns();
 	for (i = 1; i < 6; i++) {
-		bind_to(i % PROCS, i % 2, MOVE_ALL);
+		bind_to(i % PROCS, i % 2, MPOL_MF_MOVE_ALL);
 		if (moved_since(old) == N)
 			moved = true;
 		CHECK_EQ(count_same(w[0].pid, p[0], w[1].pid, p[1], N), N);
@@ -80,14 +78,14 @@ static void by_own_mbind(void)
 	int i;
 
 	merge_on_nodes();
-	bind_to(0, 0, MOVE_ALL);
+	bind_to(0, 0, MPOL_MF_MOVE_ALL);
 	old = pfns();
-	CHECK_EQ(worker_call(&w[0], w_mbind, p[0], N, 1, MOVE), 0);
+	CHECK_EQ(worker_call(&w[0], w_mbind, p[0], N, 1, MPOL_MF_MOVE), 0);
 	CHECK_EQ(moved_since(old), 0);
 	whole(OLD, OLD);
 	for (i = 1; i < PROCS; i++)
 		worker_fill(&w[i], p[i], N, NEW, 0);
-	bind_to(0, 1, MOVE);
+	bind_to(0, 1, MPOL_MF_MOVE);
 	whole(OLD, NEW);
 	for (i = 1; i < PROCS; i++)
 		worker_fill(&w[i], p[i], N, OLD, 0);

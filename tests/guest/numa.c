@@ -7,11 +7,8 @@
  */
 #include "lib.h"
 
+#include <linux/mempolicy.h>
 #include <sys/syscall.h>
-
-#define MPOL_DEFAULT 0
-#define MPOL_BIND 2
-#define MOVE_ALL 4 /* MPOL_MF_MOVE_ALL */
 
 #define PROCS 4 /* the even ones are on node 0, the odd ones on node 1 */
 #define N 256
@@ -41,7 +38,7 @@ static size_t on_node(pid_t pid, u8 *at, size_t n, int node, int to)
 
 		if (syscall(SYS_move_pages, pid, 1UL, &page,
 			    to >= 0 ? &to : NULL, &status,
-			    to >= 0 ? MOVE_ALL : 0) < 0)
+			    to >= 0 ? MPOL_MF_MOVE_ALL : 0) < 0)
 			FAIL("move_pages: %s", strerror(errno));
 		found += status == node;
 	}

@@ -14,10 +14,6 @@
 #define N 32
 #define SEED 660
 
-#ifndef SEGV_PKUERR
-#define SEGV_PKUERR 4
-#endif
-
 static struct trio t;
 static int key;
 static sigjmp_buf after;

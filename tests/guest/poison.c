@@ -20,16 +20,6 @@
 #define UNPOISON_PFN "/sys/kernel/debug/hwpoison/unpoison-pfn"
 #define SOFT_OFFLINE "/sys/devices/system/memory/soft_offline_page"
 
-#ifndef MADV_HWPOISON
-#define MADV_HWPOISON 100
-#endif
-#ifndef MADV_SOFT_OFFLINE
-#define MADV_SOFT_OFFLINE 101
-#endif
-#ifndef BUS_MCEERR_AR
-#define BUS_MCEERR_AR 4
-#endif
-
 /* every page that was made bad, to be unpoisoned at the end */
 static u64 bad[4096];
 static size_t nr_bad;

@@ -8,10 +8,6 @@
 
 #include <sys/prctl.h>
 
-#ifndef PR_SET_MEMORY_MERGE
-#define PR_SET_MEMORY_MERGE 67
-#endif
-
 #define N 64
 #define SEED 210
 

@@ -14,10 +14,6 @@
 
 #define N 512
 
-#ifndef MADV_FREE
-#define MADV_FREE 8
-#endif
-
 static void advise(int i, int advice)
 {
 	CHECK_EQ(worker_call(&w[i], w_madvise, p[i], pages, advice), 0);
