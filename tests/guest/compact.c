@@ -49,10 +49,7 @@ static size_t try_to_move(void)
 
 	shred();
 	sysfs_set("run", "1");
-	CHECK_SOON_EQ(count_same(w[0].pid, p[0], w[1].pid, p[1], pages), pages,
-		      LONG);
-	CHECK_SOON_EQ(count_same(w[0].pid, p[0], w[2].pid, p[2], pages), pages,
-		      LONG);
+	all_same_soon();
 	sysfs_set("run", "0");
 	old = pfns();
 	for (i = 0; i < 8 && moved < pages / 4; i++) {
@@ -105,8 +102,7 @@ static void compaction_all_the_while(void)
 		compact();
 		whole(OLD + i, OLD + i);
 	}
-	CHECK_SOON_EQ(count_same(w[0].pid, p[0], w[1].pid, p[1], pages), pages,
-		      LONG);
+	all_same_soon();
 	whole(OLD + 10, OLD + 10);
 }
 

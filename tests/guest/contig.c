@@ -58,10 +58,7 @@ static void merge_in_gib(void)
 		CHECK_EQ(worker_call(&ballast, w_ballast, 200), 0);
 		unmerge_all();
 		sysfs_set("run", "1");
-		CHECK_SOON_EQ(count_same(w[0].pid, p[0], w[1].pid, p[1], N), N,
-			      LONG);
-		CHECK_SOON_EQ(count_same(w[0].pid, p[0], w[2].pid, p[2], N), N,
-			      LONG);
+		all_same_soon();
 	}
 	note("%zu of %d frames in the third GiB, after %d MiB", in, N,
 	     i * 200);

@@ -112,7 +112,7 @@ static void to_and_fro(void)
 		/* one of the three reads, and all have their pages again */
 		CHECK_EQ(worker_bad(&w[2 - i], p[2 - i], N, OLD, 0), 0);
 		CHECK_EQ(on_device(i), 0);
-		CHECK_EQ(count_same(w[0].pid, p[0], w[1].pid, p[1], N), N);
+		all_same();
 		whole(OLD, OLD);
 	}
 	after_the_move();
@@ -123,7 +123,7 @@ static void fetched(void)
 	merge_and_send();
 	CHECK_EQ(worker_call(&w[0], w_to_system, p[0], N), N);
 	CHECK_EQ(on_device(1), 0);
-	CHECK_EQ(count_same(w[0].pid, p[0], w[1].pid, p[1], N), N);
+	all_same();
 	after_the_move();
 }
 
@@ -143,7 +143,7 @@ static void written_there(void)
 	whole(NEW, OLD);
 	CHECK_SOON_EQ(sysfs_num("pages_sharing"), (PROCS - 2) * N, LONG);
 	worker_fill(&w[0], p[0], N, OLD, 0);
-	CHECK_SOON_EQ(count_same(w[0].pid, p[0], w[1].pid, p[1], N), N, LONG);
+	all_same_soon();
 	after_the_move();
 }
 
@@ -169,14 +169,11 @@ static void private_there(void)
 	int i;
 
 	need_device();
-	pages = N;
 	marked_only();
 	sysfs_set("run", "0");
-	for (i = 0; i < PROCS; i++) {
-		worker_start(&w[i]);
-		p[i] = worker_map_filled(&w[i], N, OLD, 0);
+	start_all(NULL, N);
+	for (i = 0; i < PROCS; i++)
 		CHECK_EQ(worker_call(&w[i], w_to_device, p[i], N, OLD), N);
-	}
 	sysfs_set("run", "1");
 	settle(4);
 	CHECK_EQ(sysfs_num("pages_shared"), 0);
@@ -196,8 +193,7 @@ static void gone_there(void)
 		worker_call(&w[i], w_munmap, p[i], N);
 	CHECK_SOON_EQ(sysfs_num("pages_shared"), 0, LONG);
 	CHECK_EQ(sysfs_num("pages_sharing"), 0);
-	for (i = 0; i < PROCS; i++)
-		worker_exit(&w[i]);
+	exit_all();
 }
 
 static void unmerged_there(void)

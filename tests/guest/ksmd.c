@@ -12,11 +12,11 @@
  */
 #include "lib.h"
 #include "lib_move.h"
+#include "lib_swap.h"
 
 #include <sys/prctl.h>
 
 #define KSM "/sys/kernel/mm/ksm/"
-#define GROUP "ksmdtest"
 #define N 64
 #define ROUNDS 8 /* of moves */
 
@@ -73,17 +73,21 @@ static void ksmd_counts(const char *when)
  * Merged by uksm in marked areas, then ksmd comes upon it all: the frames are
  * among its candidates, and nothing is shared by it.
  */
-static void merge_then_ksmd(void)
+static void ksmd_meets_all(void)
 {
-	merge(N);
 	ksm_set("run", "1");
 	CHECK_SOON_EQ(ksm("pages_unshared"), N, LONG);
 	ksmd_passes(3);
 	ksmd_counts("met");
 	CHECK_EQ(ksm("pages_shared"), 0);
-	CHECK_EQ(count_same(w[0].pid, p[0], w[1].pid, p[1], N), N);
-	CHECK_EQ(count_same(w[0].pid, p[0], w[2].pid, p[2], N), N);
+	all_same();
 	CHECK_SOON_EQ(sysfs_num("pages_sharing"), (PROCS - 1) * N, LONG);
+}
+
+static void merge_then_ksmd(void)
+{
+	merge(N);
+	ksmd_meets_all();
 }
 
 /* Frames that ksmd has met are copied, broken and unmerged like others. */
@@ -124,8 +128,7 @@ static void met_and_moved(void)
 	}
 	note("%zu of %d moves went through", all, ROUNDS * N);
 	CHECK_OP(all, >=, ROUNDS * N / 2);
-	CHECK_EQ(count_same(w[0].pid, p[0], w[1].pid, p[1], N), N);
-	CHECK_EQ(count_same(w[0].pid, p[0], w[2].pid, p[2], N), N);
+	all_same();
 	worker_fill(&w[1], p[1], N, NEW, 0);
 	CHECK_EQ(worker_bad(&w[0], p[0], N, OLD, 0), 0);
 	CHECK_EQ(worker_bad(&w[2], p[2], N, OLD, 0), 0);
@@ -135,41 +138,18 @@ static void met_and_moved(void)
 	CHECK_EQ(worker_bad(&w[2], p[2], N, OLD, 0), 0);
 }
 
-static size_t in_swap(void)
-{
-	size_t sum = 0;
-	int i;
-
-	for (i = 0; i < PROCS; i++)
-		sum += count_swapped(w[i].pid, p[i], N);
-	return sum;
-}
-
 static void met_and_swapped(void)
 {
-	int i;
-
-	if (meminfo_kb("SwapTotal") <= 0)
-		FAIL("no swap: the harness has to give this test some");
 	ksmd_fresh();
-	cgroup_make(GROUP);
-	cgroup_enter(GROUP, getpid());
-	merge_then_ksmd();
-	for (i = 0; i < 60 && in_swap() < PROCS * N * 9 / 10; i++) {
-		cgroup_try(GROUP, "memory.reclaim", "16M");
-		msleep(20);
-	}
-	note("%zu of %d mappings in swap", in_swap(), PROCS * N);
+	merge_to_swap(GROUP, N);
+	ksmd_meets_all();
+	push_out(PROCS * N * 9 / 10);
 	CHECK_OP(in_swap(), >=, PROCS * N / 2);
 	whole(OLD, OLD);
 	worker_fill(&w[0], p[0], N, NEW, 0);
 	ksmd_passes(2);
 	whole(NEW, OLD);
-	for (i = 0; i < PROCS; i++)
-		worker_exit(&w[i]);
-	CHECK_SOON_EQ(sysfs_num("pages_shared"), 0, LONG);
-	file_write("/sys/fs/cgroup/cgroup.procs", "0");
-	cgroup_remove(GROUP);
+	finish();
 }
 
 /*
@@ -208,6 +188,7 @@ static void side_by_side(void)
 
 	ksmd_fresh();
 	ksm_set("run", "1");
+	pages = N;
 	for (i = 0; i < PROCS; i++) {
 		worker_start(&w[i]);
 		p[i] = (u8 *)worker_call(&w[i], w_map_marked, N);
@@ -216,15 +197,12 @@ static void side_by_side(void)
 	}
 	CHECK_SOON_EQ(ksm("pages_sharing"), (PROCS - 1) * N, LONG);
 	CHECK_EQ(ksm("pages_shared"), N);
-	for (i = 1; i < PROCS; i++) {
-		CHECK_SOON_EQ(count_same(w[0].pid, p[0], w[i].pid, p[i], N), N,
-			      LONG);
+	all_same_soon();
+	for (i = 1; i < PROCS; i++)
 		CHECK_SOON_EQ(count_same(w[0].pid, q[0], w[i].pid, q[i], N), N,
 			      LONG);
-	}
 	ksmd_counts("side by side");
 	CHECK_EQ(count_same(w[0].pid, p[0], w[0].pid, q[0], N), 0);
-	pages = N;
 	for (i = 0; i < PROCS; i++) {
 		worker_fill(&w[i], i & 1 ? p[i] : q[i], N, NEW + i, 0);
 		CHECK_EQ(worker_bad(&w[i], i & 1 ? q[i] : p[i], N, OLD, 0), 0);
@@ -253,17 +231,10 @@ static long w_merge_all(long on, long b, long c, long d)
 static void by_prctl(void)
 {
 	size_t n;
-	int i;
 
 	ksmd_fresh();
-	for (i = 0; i < PROCS; i++) {
-		worker_start(&w[i]);
-		p[i] = worker_map_filled(&w[i], N, OLD, 0);
-	}
-	pages = N;
-	for (i = 1; i < PROCS; i++)
-		CHECK_SOON_EQ(count_same(w[0].pid, p[0], w[i].pid, p[i], N), N,
-			      LONG);
+	start_all(NULL, N);
+	all_same_soon();
 	ksm_set("run", "1");
 	if (worker_call(&w[0], w_merge_all, 1) == -EINVAL)
 		skip("no PR_SET_MEMORY_MERGE here");
@@ -305,9 +276,7 @@ static void ksm_run_2(void)
 		CHECK_EQ(ksm("pages_shared"), 0);
 		whole(OLD, OLD);
 	}
-	for (i = 1; i < PROCS; i++)
-		CHECK_SOON_EQ(count_same(w[0].pid, p[0], w[i].pid, p[i], N), N,
-			      LONG);
+	all_same_soon();
 	CHECK_SOON_EQ(sysfs_num("pages_sharing"), (PROCS - 1) * N, LONG);
 	whole(OLD, OLD);
 }

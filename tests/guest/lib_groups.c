@@ -51,10 +51,9 @@ void move_by_cpuset(const char *group)
 		worker_fill(&w[0], p[0], N / 2, OLD, 0);
 		whole(OLD, OLD);
 	}
-	CHECK_SOON_EQ(count_same(w[0].pid, p[0], w[1].pid, p[1], N), N, LONG);
+	all_same_soon();
 	after_the_move();
-	for (k = 0; k < PROCS; k++)
-		worker_exit(&w[k]);
+	exit_all();
 	CHECK_SOON(rmdir(group) == 0, 10);
 }
 
@@ -93,9 +92,7 @@ void move_between(const char *a, const char *b, bool charges)
 	enter_all(a);
 	for (i = 0; i < PROCS; i++)
 		p[i] = worker_map_filled(&w[i], N, OLD, 0);
-	for (i = 1; i < PROCS; i++)
-		CHECK_SOON_EQ(count_same(w[0].pid, p[0], w[i].pid, p[i], N), N,
-			      LONG);
+	all_same_soon();
 	CHECK_EQ(charged_to(a), N);
 	for (i = 0; i < 4; i++) {
 		enter_all(i % 2 ? a : b);
@@ -105,15 +102,13 @@ void move_between(const char *a, const char *b, bool charges)
 	}
 	enter_all(b);
 	CHECK_SOON(rmdir(a) == 0, 10);
-	CHECK_EQ(count_same(w[0].pid, p[0], w[1].pid, p[1], N), N);
-	CHECK_EQ(count_same(w[0].pid, p[0], w[2].pid, p[2], N), N);
+	all_same();
 	after_the_move();
 	/* made anew, they belong to where their mappers are now */
 	sysfs_set("run", "1");
-	CHECK_SOON_EQ(count_same(w[0].pid, p[0], w[2].pid, p[2], N), N, LONG);
+	all_same_soon();
 	CHECK_EQ(charged_to(b), N);
-	for (i = 0; i < PROCS; i++)
-		worker_exit(&w[i]);
+	exit_all();
 	CHECK_SOON_EQ(sysfs_num("pages_shared"), 0, LONG);
 	CHECK_SOON(rmdir(b) == 0, 10);
 }

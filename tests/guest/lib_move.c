@@ -17,23 +17,57 @@ void merge(size_t n)
 	merge_in(NULL, n);
 }
 
-/* The processes are in a control group. */
-void merge_in(const char *group, size_t n)
+/* Each has its pages, in a control group or not. */
+void start_all(const char *group, size_t n)
 {
 	int i;
 
 	pages = n;
-	marked_only();
 	for (i = 0; i < PROCS; i++) {
 		worker_start(&w[i]);
 		if (group)
 			cgroup_enter(group, w[i].pid);
 		p[i] = worker_map_filled(&w[i], n, OLD, 0);
 	}
-	for (i = 1; i < PROCS; i++)
-		CHECK_SOON_EQ(count_same(w[0].pid, p[0], w[i].pid, p[i], n), n,
-			      LONG);
+}
+
+void exit_all(void)
+{
+	int i;
+
+	for (i = 0; i < PROCS; i++)
+		worker_exit(&w[i]);
+}
+
+/* The processes are in a control group. */
+void merge_in(const char *group, size_t n)
+{
+	marked_only();
+	start_all(group, n);
+	all_same_soon();
 	CHECK_SOON_EQ(sysfs_num("pages_sharing"), (PROCS - 1) * n, LONG);
+}
+
+static size_t same_as_first(int i)
+{
+	return count_same(w[0].pid, p[0], w[i].pid, p[i], pages);
+}
+
+/* All have the same frames. */
+void all_same(void)
+{
+	int i;
+
+	for (i = 1; i < PROCS; i++)
+		CHECK_EQ(same_as_first(i), pages);
+}
+
+void all_same_soon(void)
+{
+	int i;
+
+	for (i = 1; i < PROCS; i++)
+		CHECK_SOON_EQ(same_as_first(i), pages, LONG);
 }
 
 u64 *pfns(void)
@@ -82,8 +116,7 @@ void after_the_move(void)
 	CHECK_SOON_EQ(sysfs_num("pages_sharing"), (PROCS - 2) * pages, LONG);
 	/* the frame at its new place still serves those who come later */
 	worker_fill(&w[0], p[0], pages, OLD, 0);
-	CHECK_SOON_EQ(count_same(w[0].pid, p[0], w[1].pid, p[1], pages), pages,
-		      LONG);
+	all_same_soon();
 	whole(OLD, OLD);
 	unmerge_all();
 	CHECK_EQ(count_merged(w[1].pid, p[1], pages), 0);
@@ -127,7 +160,6 @@ size_t on_node(int i, int node)
 void settled_on(int node)
 {
 	CHECK_SOON_EQ(on_node(0, node), pages, LONG);
-	CHECK_EQ(count_same(w[0].pid, p[0], w[1].pid, p[1], pages), pages);
-	CHECK_EQ(count_same(w[0].pid, p[0], w[2].pid, p[2], pages), pages);
+	all_same();
 	whole(OLD, OLD);
 }

@@ -16,8 +16,12 @@ extern struct worker w[PROCS];
 extern u8 *p[PROCS];
 extern size_t pages;
 
+void start_all(const char *group, size_t n);
+void exit_all(void);
 void merge(size_t n);
 void merge_in(const char *group, size_t n);
+void all_same(void);
+void all_same_soon(void);
 u64 *pfns(void);
 size_t moved_since(const u64 *old);
 void whole(u64 first, u64 others);

@@ -116,10 +116,7 @@ static void slots_balance(void)
 /* Everybody exits; no slot is left behind. */
 void finish(void)
 {
-	int i;
-
-	for (i = 0; i < PROCS; i++)
-		worker_exit(&w[i]);
+	exit_all();
 	sysfs_set("run", "1");
 	note("swap in use after the last exit: %lld kB more than before",
 	     swap_grown_kb());

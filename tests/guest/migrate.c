@@ -70,19 +70,14 @@ static void just_merged(void)
 	int i;
 
 	need_nodes();
-	pages = N;
 	marked_only();
 	sysfs_set("run", "0");
 	/* one round, and a long rest before the next */
 	sysfs_set("sleep_millisecs", "8000");
 	sysfs_set("pages_to_scan", "1000000");
-	for (i = 0; i < PROCS; i++) {
-		worker_start(&w[i]);
-		p[i] = worker_map_filled(&w[i], N, OLD, 0);
-	}
+	start_all(NULL, N);
 	sysfs_set("run", "1");
-	CHECK_SOON_EQ(count_same(w[0].pid, p[0], w[1].pid, p[1], N), N, LONG);
-	CHECK_SOON_EQ(count_same(w[0].pid, p[0], w[2].pid, p[2], N), N, LONG);
+	all_same_soon();
 	sysfs_set("run", "0");
 	old = pfns();
 	CHECK_EQ(move_to(0), N);
@@ -131,7 +126,7 @@ static void moves_while_scanning(void)
 		worker_fill(&w[i % PROCS], p[i % PROCS], N / 2, OLD, 0);
 		whole(OLD, OLD);
 	}
-	CHECK_SOON_EQ(count_same(w[0].pid, p[0], w[1].pid, p[1], N), N, LONG);
+	all_same_soon();
 	after_the_move();
 }
 

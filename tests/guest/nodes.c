@@ -63,8 +63,7 @@ static void by_mbind(void)
 		bind_to(i % PROCS, i % 2, MPOL_MF_MOVE_ALL);
 		if (moved_since(old) == N)
 			moved = true;
-		CHECK_EQ(count_same(w[0].pid, p[0], w[1].pid, p[1], N), N);
-		CHECK_EQ(count_same(w[0].pid, p[0], w[2].pid, p[2], N), N);
+		all_same();
 		whole(OLD, OLD);
 	}
 	CHECK(moved);
@@ -90,8 +89,7 @@ static void by_own_mbind(void)
 	for (i = 1; i < PROCS; i++)
 		worker_fill(&w[i], p[i], N, OLD, 0);
 	sysfs_set("run", "1");
-	CHECK_SOON_EQ(count_same(w[0].pid, p[0], w[1].pid, p[1], N), N, LONG);
-	CHECK_SOON_EQ(count_same(w[0].pid, p[0], w[2].pid, p[2], N), N, LONG);
+	all_same_soon();
 	after_the_move();
 }
 

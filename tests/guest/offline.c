@@ -155,8 +155,7 @@ static void merge_on_blocks(void)
 
 static void all_still_merged(void)
 {
-	CHECK_SOON_EQ(count_same(w[0].pid, p[0], w[1].pid, p[1], N), N, LONG);
-	CHECK_SOON_EQ(count_same(w[0].pid, p[0], w[2].pid, p[2], N), N, LONG);
+	all_same_soon();
 	whole(OLD, OLD);
 }
 
@@ -229,8 +228,7 @@ static void ejected(void)
 
 	merge_on_blocks();
 	sysfs_set("run", "0");
-	for (i = 0; i < PROCS; i++)
-		worker_exit(&w[i]);
+	exit_all();
 	CHECK_OP(take_off(false), >, 0);
 	if (file_write(eject, "1"))
 		skip("cannot be ejected");

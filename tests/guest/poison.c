@@ -173,8 +173,7 @@ static void end(bool unmerge)
 				 BUS_MCEERR_AR);
 		}
 	}
-	for (i = 0; i < PROCS; i++)
-		worker_exit(&w[i]);
+	exit_all();
 	CHECK_SOON_EQ(sysfs_num("pages_shared"), 0, LONG);
 	unpoison_all();
 }
@@ -285,8 +284,7 @@ static void soft_offlined(void)
 	CHECK_EQ(moved_since(old), N);
 	free(old);
 	after_the_move();
-	for (i = 0; i < PROCS; i++)
-		worker_exit(&w[i]);
+	exit_all();
 	CHECK_SOON_EQ(sysfs_num("pages_shared"), 0, LONG);
 	unpoison_all();
 }

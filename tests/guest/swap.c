@@ -53,14 +53,10 @@ static void written_from_swap(void)
 
 static void merged_again(void)
 {
-	int i;
-
 	merge_all();
 	push_out(PROCS * N / 2);
 	contents(all_old);
-	for (i = 1; i < PROCS; i++)
-		CHECK_SOON_EQ(count_same(w[0].pid, p[0], w[i].pid, p[i], N), N,
-			      LONG);
+	all_same_soon();
 	CHECK_SOON_EQ(sysfs_num("pages_shared"), N, LONG);
 	CHECK_SOON_EQ(sysfs_num("pages_sharing"), (PROCS - 1) * N, LONG);
 	contents(all_old);

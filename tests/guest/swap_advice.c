@@ -19,14 +19,6 @@ static void advise(int i, int advice)
 	CHECK_EQ(worker_call(&w[i], w_madvise, p[i], pages, advice), 0);
 }
 
-static void all_merged(void)
-{
-	CHECK_SOON_EQ(count_same(w[0].pid, p[0], w[1].pid, p[1], pages), pages,
-		      LONG);
-	CHECK_SOON_EQ(count_same(w[0].pid, p[0], w[2].pid, p[2], pages), pages,
-		      LONG);
-}
-
 /* Cold for all who have them: they stay merged, and are the first to go. */
 static void cold(void)
 {
@@ -36,7 +28,7 @@ static void cold(void)
 	for (i = 0; i < PROCS; i++)
 		advise(i, MADV_COLD);
 	settle(2);
-	all_merged();
+	all_same_soon();
 	sysfs_set("run", "0");
 	contents(all_old);
 	worker_call(&w[1], w_munmap, p[1], N);
@@ -64,7 +56,7 @@ static void out_before(void)
 	settle(3);
 	CHECK_OP(count_swapped(w[0].pid, p[0], N), >=, N * 9 / 10);
 	contents(all_old);
-	all_merged();
+	all_same_soon();
 	/* its pages are gone, and so are their slots */
 	CHECK_SOON_EQ(sysfs_num("pages_sharing"), (PROCS - 1) * N, LONG);
 	note("%lld kB of swap in use", swap_grown_kb());
@@ -92,7 +84,7 @@ static void advised_while_scanning(void)
 	}
 	for (k = 0; k < PROCS; k++)
 		worker_fill(&w[k], p[k], N, OLD, 0);
-	all_merged();
+	all_same_soon();
 	contents(all_old);
 	finish();
 }
@@ -144,7 +136,7 @@ static void slots_come_back(void)
 	for (i = 0; i < 6; i++) {
 		push_out(PROCS * N * 3 / 4);
 		contents(all_old);
-		all_merged();
+		all_same_soon();
 		if (i == 3)
 			unmerge_all();
 		sysfs_set("run", "1");

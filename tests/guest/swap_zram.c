@@ -64,8 +64,7 @@ static void out_and_back(void)
 	contents(all_old);
 	CHECK_EQ(in_swap(), 0);
 	sysfs_set("run", "1");
-	CHECK_SOON_EQ(count_same(w[0].pid, p[0], w[1].pid, p[1], N), N, LONG);
-	CHECK_SOON_EQ(count_same(w[0].pid, p[0], w[2].pid, p[2], N), N, LONG);
+	all_same_soon();
 	push_out(PROCS * N / 2);
 	worker_fill(&w[0], p[0], N, NEW, 0);
 	worker_fill(&w[2], p[2], N, NEW + 1, 0);
@@ -122,7 +121,7 @@ static void two_devices(void)
 	if (swapon(ZRAM, SWAP_FLAG_PREFER | 100))
 		FAIL("swapon " ZRAM ": %s", strerror(errno));
 	sysfs_set("run", "1");
-	CHECK_SOON_EQ(count_same(w[0].pid, p[0], w[1].pid, p[1], N), N, LONG);
+	all_same_soon();
 	push_out(PROCS * N);
 	contents(all_old);
 	finish();
