@@ -16,8 +16,7 @@
 #define N 16
 #define SEED 290
 
-static struct worker w;
-static u8 *theirs, *again, *mine;
+static struct trio t;
 static int ring;
 static uint32_t *sq_tail, *sq_array, *cq_head;
 static struct io_uring_cqe *cqes;
@@ -45,7 +44,7 @@ static void ring_open(void)
 
 static void ring_register(void)
 {
-	struct iovec iov = { mine, N * PAGE };
+	struct iovec iov = { t.mine, N * PAGE };
 
 	if (syscall(SYS_io_uring_register, ring, IORING_REGISTER_BUFFERS, &iov,
 		    1))
@@ -61,7 +60,7 @@ static int ring_read(int fd, size_t i)
 		.opcode = IORING_OP_READ_FIXED,
 		.fd = fd,
 		.off = i * PAGE,
-		.addr = (uintptr_t)mine + i * PAGE,
+		.addr = (uintptr_t)t.mine + i * PAGE,
 		.len = PAGE,
 	};
 	sq_array[*sq_tail & 3] = 0;
@@ -71,15 +70,6 @@ static int ring_read(int fd, size_t i)
 		return -errno;
 	__atomic_store_n(cq_head, *cq_head + 1, __ATOMIC_RELEASE);
 	return cqes[(*cq_head - 1) & 7].res;
-}
-
-/* The worker comes first: forked later, it would share my pages by birth. */
-static void prepare(void)
-{
-	worker_start(&w);
-	theirs = worker_map_filled(&w, N, SEED, 0);
-	again = worker_map_filled(&w, N, SEED, 0);
-	mine = map_filled(N, SEED, 0);
 }
 
 static int file_of(u64 seed)
@@ -103,40 +93,37 @@ static void kernel_writes(void)
 
 	for (i = 0; i < N; i++)
 		CHECK_EQ(ring_read(fd, i), PAGE);
-	CHECK_EQ(bad_pages(mine, N, SEED + 1, 0), 0);
-	CHECK_EQ(worker_bad(&w, theirs, N, SEED, 0), 0);
+	trio_check(&t, SEED + 1);
 	close(fd);
 }
 
 static void registered(void)
 {
-	sysfs_set("run", "0");
 	ring_open();
-	prepare();
+	trio_make(&t, N, SEED);
 	ring_register();
-	sysfs_set("run", "1");
-	CHECK_SOON_EQ(count_same(w.pid, theirs, w.pid, again, N), N, LONG);
-	settle(10);
-	CHECK_EQ(count_merged(getpid(), mine, N), 0);
-	CHECK_EQ(bad_pages(mine, N, SEED, 0), 0);
+	trio_scan(&t);
+	settle(5);
+	CHECK_EQ(trio_merged(&t), 0);
+	trio_check(&t, SEED);
 	kernel_writes();
-	fill(mine, N, SEED, 0);
+	fill(t.mine, N, SEED, 0);
 	CHECK_EQ(syscall(SYS_io_uring_register, ring,
 			 IORING_UNREGISTER_BUFFERS, NULL, 0),
 		 0);
-	CHECK_SOON_EQ(count_same(getpid(), mine, w.pid, theirs, N), N, LONG);
-	CHECK_EQ(bad_pages(mine, N, SEED, 0), 0);
+	trio_merge(&t);
+	trio_check(&t, SEED);
 }
 
 static void registered_when_merged(void)
 {
 	ring_open();
-	prepare();
-	CHECK_SOON_EQ(count_same(getpid(), mine, w.pid, theirs, N), N, LONG);
+	trio_make(&t, N, SEED);
+	trio_merge(&t);
 	ring_register();
-	CHECK_EQ(count_merged(getpid(), mine, N), 0);
+	CHECK_EQ(trio_merged(&t), 0);
 	settle(10);
-	CHECK_EQ(count_merged(getpid(), mine, N), 0);
+	CHECK_EQ(trio_merged(&t), 0);
 	kernel_writes();
 	close(ring);
 }
