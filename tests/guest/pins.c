@@ -28,6 +28,19 @@ struct pin_longterm_test {
 
 #define N 8UL /* less than a pipe holds */
 
+/* N pages, one by one, to a new pipe. */
+static void give_to_pipe(u8 *p, int *fd)
+{
+	size_t i;
+
+	CHECK_EQ(pipe(fd), 0);
+	for (i = 0; i < N; i++) {
+		struct iovec v = { p + i * PAGE, PAGE };
+
+		CHECK_EQ(vmsplice(fd[1], &v, 1, 0), PAGE);
+	}
+}
+
 static void spliced(void)
 {
 	struct worker w;
@@ -40,12 +53,7 @@ static void spliced(void)
 	sysfs_set("run", "0");
 	p = map_filled(N + 64, 500, 0);
 	q = worker_map_filled(&w, N + 64, 500, 0);
-	CHECK_EQ(pipe(fd), 0);
-	for (i = 0; i < N; i++) {
-		struct iovec v = { p + i * PAGE, PAGE };
-
-		CHECK_EQ(vmsplice(fd[1], &v, 1, 0), PAGE);
-	}
+	give_to_pipe(p, fd);
 	sysfs_set("run", "1");
 	/* All around is merged, several rounds long. */
 	CHECK_SOON_EQ(count_same(getpid(), p + N * PAGE, w.pid, q + N * PAGE,
@@ -76,12 +84,7 @@ static void merged_then_spliced(void)
 	p = map_filled(N, 501, 0);
 	q = worker_map_filled(&w, N, 501, 0);
 	CHECK_SOON_EQ(count_same(getpid(), p, w.pid, q, N), N, LONG);
-	CHECK_EQ(pipe(fd), 0);
-	for (i = 0; i < N; i++) {
-		struct iovec v = { p + i * PAGE, PAGE };
-
-		CHECK_EQ(vmsplice(fd[1], &v, 1, 0), PAGE);
-	}
+	give_to_pipe(p, fd);
 	CHECK_EQ(worker_call(&w, w_munmap, q, N), 0);
 	munmap(p, N * PAGE);
 	settle(4);

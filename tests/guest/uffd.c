@@ -161,6 +161,24 @@ static void watch_start(void)
 	CHECK_EQ(pthread_create(&wt.thread, NULL, watch, NULL), 0);
 }
 
+/* An area where nothing is yet, and all that comes to be missed is told. */
+static void watch_missing(void)
+{
+	uffd_open(0);
+	t.mine = map_pages(N);
+	uffd_register(t.mine, UFFDIO_REGISTER_MODE_MISSING);
+	watch_start();
+}
+
+/* All pages of the area are write-protected, and each write is told. */
+static void watch_writes(void)
+{
+	uffd_open(UFFD_FEATURE_PAGEFAULT_FLAG_WP);
+	uffd_register(t.mine, UFFDIO_REGISTER_MODE_WP);
+	watch_start();
+	protect(t.mine, N, true);
+}
+
 static void watch_stop(void)
 {
 	__atomic_store_n(&wt.stop, true, __ATOMIC_RELEASE);
@@ -186,10 +204,7 @@ static void check_events(size_t from, size_t to, unsigned int want,
 static void missing(void)
 {
 	trio_start(&t, N, SEED);
-	uffd_open(0);
-	t.mine = map_pages(N);
-	uffd_register(t.mine, UFFDIO_REGISTER_MODE_MISSING);
-	watch_start();
+	watch_missing();
 	trio_scan(&t);
 	/* nothing was there, and nothing is */
 	check_events(0, N, 0, 0);
@@ -214,11 +229,8 @@ static void missing(void)
 static void missing_zeros(void)
 {
 	sysfs_set("run", "0");
-	uffd_open(0);
-	t.mine = map_pages(N);
 	wt.zeros = true;
-	uffd_register(t.mine, UFFDIO_REGISTER_MODE_MISSING);
-	watch_start();
+	watch_missing();
 	CHECK_EQ(bad_zero(t.mine, N), 0);
 	check_events(0, N, 1, 1);
 	sysfs_set("run", "1");
@@ -254,10 +266,7 @@ static void not_missing(void)
 	int i;
 
 	trio_start(&t, N, SEED);
-	uffd_open(0);
-	t.mine = map_pages(N);
-	uffd_register(t.mine, UFFDIO_REGISTER_MODE_MISSING);
-	watch_start();
+	watch_missing();
 	trio_check(&t, SEED);
 	sysfs_set("run", "1");
 	CHECK_EQ(pthread_create(&reader, NULL, read_on, NULL), 0);
@@ -280,10 +289,7 @@ static void not_missing(void)
 static void protected(void)
 {
 	trio_make(&t, N, SEED);
-	uffd_open(UFFD_FEATURE_PAGEFAULT_FLAG_WP);
-	uffd_register(t.mine, UFFDIO_REGISTER_MODE_WP);
-	protect(t.mine, N, true);
-	watch_start();
+	watch_writes();
 	trio_scan(&t);
 	trio_check(&t, SEED);
 	check_events(0, N, 0, 0);
@@ -323,10 +329,7 @@ static void merged_then_protected(void)
 {
 	trio_make(&t, N, SEED);
 	trio_merge(&t);
-	uffd_open(UFFD_FEATURE_PAGEFAULT_FLAG_WP);
-	uffd_register(t.mine, UFFDIO_REGISTER_MODE_WP);
-	watch_start();
-	protect(t.mine, N, true);
+	watch_writes();
 	settle(5);
 	trio_check(&t, SEED);
 	check_events(0, N, 0, 0);
@@ -348,10 +351,7 @@ static void unmerged(void)
 {
 	trio_make(&t, N, SEED);
 	trio_merge(&t);
-	uffd_open(UFFD_FEATURE_PAGEFAULT_FLAG_WP);
-	uffd_register(t.mine, UFFDIO_REGISTER_MODE_WP);
-	watch_start();
-	protect(t.mine, N, true);
+	watch_writes();
 	unmerge_all();
 	CHECK_EQ(trio_merged(&t), 0);
 	check_events(0, N, 0, 0);
@@ -378,10 +378,7 @@ static void unmerged_zeros(void)
 	memset(t.mine, 0, N * PAGE);
 	sysfs_set("run", "1");
 	CHECK_SOON_EQ(count_zero(getpid(), t.mine, N), N, LONG);
-	uffd_open(UFFD_FEATURE_PAGEFAULT_FLAG_WP);
-	uffd_register(t.mine, UFFDIO_REGISTER_MODE_WP);
-	watch_start();
-	protect(t.mine, N, true);
+	watch_writes();
 	unmerge_all();
 	CHECK_EQ(log_find(log, tried, line, sizeof(line)), 0);
 	check_events(0, N, 0, 0);

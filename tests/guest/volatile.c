@@ -87,13 +87,14 @@ static size_t merged_of(int k, u8 *(*kind)(u8 *, size_t))
 	return found;
 }
 
-static size_t still_merged(void)
+/* Pages of a kind that both writers have, and are one. */
+static size_t same_of(u8 *(*kind)(u8 *, size_t))
 {
 	size_t i, found = 0;
 
 	for (i = 0; i < N; i++)
-		found += count_same(w[0].pid, still(p[0], i), w[1].pid,
-				    still(p[1], i), 1);
+		found += count_same(w[0].pid, kind(p[0], i), w[1].pid,
+				    kind(p[1], i), 1);
 	return found;
 }
 
@@ -115,13 +116,13 @@ static void run_with(bool marked)
 	}
 	for (i = 0; i < 2; i++)
 		worker_send(&w[i], w_rewrite, (long)p[i], i, 0, 0);
-	CHECK_SOON_EQ(still_merged(), N, LONG);
+	CHECK_SOON_EQ(same_of(still), N, LONG);
 	settle(5);
 	before = sh->rounds[0];
 	for (i = 0; i < 40; i++) {
 		seen += merged_of(0, changing) + merged_of(1, changing);
 		samples += 2 * N;
-		CHECK_EQ(still_merged(), N);
+		CHECK_EQ(same_of(still), N);
 		msleep(50);
 	}
 	note("changing pages seen merged: %zu of %zu; rewritten %ld times",
@@ -147,19 +148,9 @@ static void unmarked(void)
 }
 
 /* When the writing stops the pages merge like any others. */
-static size_t pairs_same(void)
-{
-	size_t i, same = 0;
-
-	for (i = 0; i < N; i++)
-		same += count_same(w[0].pid, changing(p[0], i), w[1].pid,
-				   changing(p[1], i), 1);
-	return same;
-}
-
 static void comes_to_rest(void)
 {
-	size_t i, same = 0;
+	size_t i;
 
 	marked_only();
 	run_with(true);
@@ -167,9 +158,9 @@ static void comes_to_rest(void)
 		worker_fill(&w[0], changing(p[0], i), 1, SEED + 3, i);
 		worker_fill(&w[1], changing(p[1], i), 1, SEED + 3, i);
 	}
-	CHECK_SOON_EQ((same = merged_of(0, changing)), N, LONG);
+	CHECK_SOON_EQ(merged_of(0, changing), N, LONG);
 	/* A frame has its first mapper a moment before the second. */
-	CHECK_SOON_EQ((same = pairs_same()), N, LONG);
+	CHECK_SOON_EQ(same_of(changing), N, LONG);
 }
 
 static const struct test_case cases[] = {
