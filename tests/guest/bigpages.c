@@ -11,7 +11,6 @@
 #include <linux/mman.h>
 #include <sys/wait.h>
 
-#define HPAGE (2 * MIB)
 #define PER 512UL
 #define N (2 * PER)
 #define SEED 530
@@ -97,10 +96,9 @@ static void hugetlb_1g(void)
 
 static long w_map_huge(long a, long b, long c, long d)
 {
-	u8 *m = map_pages(N + PER);
+	u8 *m = map_aligned(N);
 
 	(void)a, (void)b, (void)c, (void)d;
-	m = (u8 *)(((unsigned long)m + HPAGE - 1) & ~(HPAGE - 1));
 	madvise(m, N * PAGE, MADV_HUGEPAGE);
 	return (long)m;
 }

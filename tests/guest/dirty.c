@@ -16,21 +16,13 @@
 static struct worker w;
 static void *p;
 
-/* What waits in a CPU's batch cannot be reclaimed: have it drained. */
-static bool gone(void)
-{
-	file_write("/proc/sys/vm/compact_memory", "1");
-	CHECK_EQ(worker_call(&w, w_madvise, p, N, MADV_PAGEOUT), 0);
-	return count_swapped(w.pid, p, N) > N / 2;
-}
-
 /* Back from swap, read only so far: the slots are still there. */
 static void back_from_swap(void)
 {
 	sysfs_set("run", "0");
 	worker_start(&w);
 	p = worker_map_filled(&w, N, OLD, 0);
-	CHECK_SOON(gone(), 10);
+	CHECK_SOON(worker_pageout(&w, p, N), 10);
 	CHECK_EQ(worker_bad(&w, p, N, OLD, 0), 0);
 	CHECK_EQ(count_swapped(w.pid, p, N), 0);
 }
@@ -40,7 +32,7 @@ static void out_and_in(u64 seed)
 	int i;
 
 	for (i = 0; i < 2; i++) {
-		CHECK_SOON(gone(), 10);
+		CHECK_SOON(worker_pageout(&w, p, N), 10);
 		CHECK_EQ(worker_bad(&w, p, N, seed, 0), 0);
 	}
 }

@@ -8,7 +8,6 @@
  */
 #include "lib.h"
 
-#define HPAGE (2 * MIB)
 #define HPAGES 4UL
 #define N (HPAGES * HPAGE / PAGE)
 #define KPF_THP 22
@@ -16,15 +15,10 @@
 /* Huge pages, the first @same pages of each filled alike in all workers. */
 static long w_map_huge(long seed, long same, long b, long c)
 {
-	u8 *p, *q;
+	u8 *p = map_aligned(N);
 	size_t i;
 
 	(void)b, (void)c;
-	q = mmap(NULL, (HPAGES + 1) * HPAGE, PROT_READ | PROT_WRITE,
-		 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (q == MAP_FAILED)
-		return 0;
-	p = (u8 *)(((unsigned long)q + HPAGE - 1) & ~(HPAGE - 1));
 	madvise(p, HPAGES * HPAGE, MADV_HUGEPAGE);
 	for (i = 0; i < N; i++) {
 		u64 *w = (u64 *)(p + i * PAGE);

@@ -10,7 +10,6 @@
  */
 #include "lib.h"
 
-#define HPAGE (2 * MIB)
 #define PER 512UL /* pages of a huge page */
 #define KHUGEPAGED "/sys/kernel/mm/transparent_hugepage/khugepaged/"
 
@@ -33,11 +32,10 @@ static u8 *p[2];
 
 static long w_map_kinds(long own, long b, long c, long d)
 {
-	u8 *m = map_pages((HPAGES + 1) * PER);
+	u8 *m = map_aligned(HPAGES * PER);
 	size_t i;
 
 	(void)b, (void)c, (void)d;
-	m = (u8 *)(((unsigned long)m + HPAGE - 1) & ~(HPAGE - 1));
 	madvise(m, HPAGES * HPAGE, MADV_HUGEPAGE);
 	for (i = 0; i < HPAGES; i++) {
 		u8 *at = m + i * HPAGE;

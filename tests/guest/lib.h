@@ -42,6 +42,7 @@ typedef unsigned char u8;
 
 #define PAGE 4096UL
 #define MIB (1024UL * 1024)
+#define HPAGE (2 * MIB) /* a huge page; what one page table maps */
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 
 /* what the C library may not know yet */
@@ -174,6 +175,7 @@ void page_fill(void *page, u64 seed, u64 index);
 bool page_is(const void *page, u64 seed, u64 index);
 void *map_pages(size_t n);
 void *map_marked(size_t n);
+void *map_aligned(size_t n);
 void *map_filled(size_t n, u64 seed, u64 first);
 void mark_mergeable(void *p, size_t n);
 void no_huge_pages(void *p, size_t n);
@@ -245,6 +247,7 @@ void *worker_map_filled(struct worker *w, size_t pages, u64 seed, u64 first);
 size_t worker_bad(struct worker *w, const void *p, size_t pages, u64 seed,
 		  u64 first);
 void worker_fill(struct worker *w, void *p, size_t pages, u64 seed, u64 first);
+bool worker_pageout(struct worker *w, void *p, size_t pages);
 
 void worker_trace(struct worker *w);
 void worker_untrace(struct worker *w);

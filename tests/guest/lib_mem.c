@@ -79,6 +79,14 @@ void *map_pages(size_t n)
 	return p;
 }
 
+/* As map_pages(), beginning where a huge page can. */
+void *map_aligned(size_t n)
+{
+	uintptr_t p = (uintptr_t)map_pages(n + HPAGE / PAGE);
+
+	return (void *)((p + HPAGE - 1) & ~(HPAGE - 1));
+}
+
 void *map_marked(size_t n)
 {
 	void *p = map_pages(n);

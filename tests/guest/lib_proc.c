@@ -256,6 +256,17 @@ long w_mprotect(long p, long pages, long prot, long d)
 	return mprotect((void *)p, pages * PAGE, prot) ? -errno : 0;
 }
 
+/*
+ * Push pages of the worker out, one try: is the most of them in swap? What waits in
+ * a CPU's batch cannot be reclaimed, nor given up: that is drained first.
+ */
+bool worker_pageout(struct worker *w, void *p, size_t pages)
+{
+	file_write("/proc/sys/vm/compact_memory", "1");
+	CHECK_EQ(worker_call(w, w_madvise, p, pages, MADV_PAGEOUT), 0);
+	return count_swapped(w->pid, p, pages) > pages / 2;
+}
+
 /* As map_filled(), in the worker; returns where. */
 void *worker_map_filled(struct worker *w, size_t pages, u64 seed, u64 first)
 {

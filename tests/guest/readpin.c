@@ -35,13 +35,8 @@ static int uffd, delay_us;
 /* Regions are aligned as the module's are. */
 static long w_map_aligned(long pages, long b, long c, long d)
 {
-	u8 *m = map_pages(pages + REGION);
-
 	(void)b, (void)c, (void)d;
-	m = (u8 *)(((unsigned long)m + REGION * PAGE - 1) &
-		   ~(REGION * PAGE - 1));
-	no_huge_pages(m, pages);
-	return (long)m;
+	return (long)map_aligned(pages);
 }
 
 static void watch(void)
