@@ -3,7 +3,9 @@
  * The stress run: stress.c and stress_short.c differ in length only.
  *
  *   lib_stress.c        the oracle: what every page must hold, and the look at it
- *   lib_stress_ops.c    what is done to pages: writes, pins, VMA calls, forks
+ *   lib_stress_ops.c    what all threads do to their pages: write, advise, move
+ *   lib_stress_writer.c what writers do besides: pins and transfers
+ *   lib_stress_mixer.c  what mixers do besides: VMA calls, huge pages, forks
  *   lib_stress_run.c    processes, disturbances from outside, the account
  *
  * The oracle lives in shared memory, which is never merged: a merge that goes
@@ -149,8 +151,20 @@ void stress_put(struct slot *s, size_t i, struct want w);
 void stress_forget(struct slot *s, size_t i, size_t n);
 void stress_check(struct slot *s, size_t i, size_t n, const char *when);
 
-/* what is done */
-u8 *stress_map_area(void);
+/* what all do */
+void stress_begin(struct slot *s);
+void stress_put_all(struct slot *s, size_t i, size_t n);
+void stress_pass(struct slot *s, const char *when);
+void stress_rest(struct slot *s, unsigned int ms, const char *when);
+size_t stress_range(struct slot *s, size_t *n);
+void stress_advise(struct slot *s, enum stress_op op, int advice);
+void stress_mlock(struct slot *s);
+void stress_move(struct slot *s);
+void stress_soft_dirty(struct slot *s);
+void stress_remote(struct slot *s);
+bool stress_over(int nr);
+
+/* the two kinds */
 void stress_writer(struct slot *s, int nr);
 void stress_mixer(struct slot *s, int nr);
 
