@@ -28,6 +28,8 @@ struct pin_longterm_test {
 
 #define N 8UL /* less than a pipe holds */
 
+static struct trio t;
+
 /* N pages, one by one, to a new pipe. */
 static void give_to_pipe(u8 *p, int *fd)
 {
@@ -74,19 +76,16 @@ static void spliced(void)
 /* What was merged before it is given away is read right all the same. */
 static void merged_then_spliced(void)
 {
-	struct worker w;
-	u8 buf[PAGE], *p;
-	void *q;
+	u8 buf[PAGE];
 	size_t i;
 	int fd[2];
 
-	worker_start(&w);
-	p = map_filled(N, 501, 0);
-	q = worker_map_filled(&w, N, 501, 0);
-	CHECK_SOON_EQ(count_same(getpid(), p, w.pid, q, N), N, LONG);
-	give_to_pipe(p, fd);
-	CHECK_EQ(worker_call(&w, w_munmap, q, N), 0);
-	munmap(p, N * PAGE);
+	trio_make(&t, N, 501);
+	trio_merge(&t);
+	give_to_pipe(t.mine, fd);
+	CHECK_EQ(worker_call(&t.w, w_munmap, t.theirs, N), 0);
+	CHECK_EQ(worker_call(&t.w, w_munmap, t.witness, N), 0);
+	munmap(t.mine, N * PAGE);
 	settle(4);
 	for (i = 0; i < N; i++) {
 		CHECK_EQ(read(fd[0], buf, PAGE), PAGE);
@@ -96,7 +95,6 @@ static void merged_then_spliced(void)
 
 #define PINNED 256UL
 
-static struct trio t;
 static int gup = -1;
 
 static void gup_open(void)
