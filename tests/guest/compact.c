@@ -88,17 +88,14 @@ static void by_compaction(void)
 /* While everybody writes and merges. */
 static void compaction_all_the_while(void)
 {
-	int i, k;
+	int i;
 
 	shred();
 	merge(256);
 	for (i = 1; i <= 10; i++) {
-		for (k = 0; k < PROCS; k++)
-			worker_send(&w[k], w_fill, (long)p[k], pages, OLD + i,
-				    0);
+		all_write(OLD + i);
 		compact();
-		for (k = 0; k < PROCS; k++)
-			worker_wait(&w[k]);
+		all_wait();
 		compact();
 		whole(OLD + i, OLD + i);
 	}

@@ -94,16 +94,13 @@ static void while_stopped(void)
 
 static void while_scanning(void)
 {
-	int i, k;
+	int i;
 
 	merge_in_gib();
 	for (i = 1; i <= 2; i++) {
-		for (k = 0; k < PROCS; k++)
-			worker_send(&w[k], w_fill, (long)p[k], N, OLD + i % 2,
-				    0);
+		all_write(OLD + i % 2);
 		take_gib();
-		for (k = 0; k < PROCS; k++)
-			worker_wait(&w[k]);
+		all_wait();
 		whole(OLD + i % 2, OLD + i % 2);
 		CHECK_EQ(file_write(NR, "0"), 0);
 	}

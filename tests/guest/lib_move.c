@@ -39,6 +39,23 @@ void exit_all(void)
 		worker_exit(&w[i]);
 }
 
+/* All begin to write all their pages; all_wait() is for the end of it. */
+void all_write(u64 seed)
+{
+	int i;
+
+	for (i = 0; i < PROCS; i++)
+		worker_send(&w[i], w_fill, (long)p[i], pages, seed, 0);
+}
+
+void all_wait(void)
+{
+	int i;
+
+	for (i = 0; i < PROCS; i++)
+		worker_wait(&w[i]);
+}
+
 /* The processes are in a control group. */
 void merge_in(const char *group, size_t n)
 {

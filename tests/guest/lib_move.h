@@ -20,6 +20,8 @@ void start_all(const char *group, size_t n);
 void exit_all(void);
 void merge(size_t n);
 void merge_in(const char *group, size_t n);
+void all_write(u64 seed);
+void all_wait(void);
 void all_same(void);
 void all_same_soon(void);
 u64 *pfns(void);

@@ -202,20 +202,18 @@ static void while_scanning(void)
 /* Everybody writes, and is merged again, all the while. */
 static void while_written(void)
 {
-	int i, k;
+	int i;
 
 	merge_on_blocks();
 	for (i = 1; i <= 3; i++) {
-		for (k = 0; k < PROCS; k++)
-			worker_send(&w[k], w_fill, (long)p[k], N, OLD + i, 0);
+		all_write(OLD + i);
 		CHECK_OP(take_off(false), >, 0);
-		for (k = 0; k < PROCS; k++)
-			worker_wait(&w[k]);
+		all_wait();
 		whole(OLD + i, OLD + i);
 		bring_back();
 	}
-	for (k = 0; k < PROCS; k++)
-		worker_fill(&w[k], p[k], N, OLD, 0);
+	all_write(OLD);
+	all_wait();
 	all_still_merged();
 	after_the_move();
 }
