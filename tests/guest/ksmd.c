@@ -221,12 +221,6 @@ static void side_by_side(void)
 	whole(OLD, OLD);
 }
 
-static long w_merge_all(long on, long b, long c, long d)
-{
-	(void)b, (void)c, (void)d;
-	return prctl(PR_SET_MEMORY_MERGE, on, 0, 0, 0) ? -errno : 0;
-}
-
 /* A process hands over all its memory to ksmd, and takes it back. */
 static void by_prctl(void)
 {
@@ -236,9 +230,9 @@ static void by_prctl(void)
 	start_all(NULL, N);
 	all_same_soon();
 	ksm_set("run", "1");
-	if (worker_call(&w[0], w_merge_all, 1) == -EINVAL)
+	if (worker_call(&w[0], w_prctl, PR_SET_MEMORY_MERGE, 1) == -EINVAL)
 		skip("no PR_SET_MEMORY_MERGE here");
-	CHECK_EQ(worker_call(&w[1], w_merge_all, 1), 0);
+	CHECK_EQ(worker_call(&w[1], w_prctl, PR_SET_MEMORY_MERGE, 1), 0);
 	ksmd_passes(3);
 	whole(OLD, OLD);
 	/* what they write from now on is ksmd's */
@@ -251,10 +245,10 @@ static void by_prctl(void)
 	CHECK_EQ(worker_bad(&w[1], p[1], N, NEW, 0), 0);
 	CHECK_EQ(worker_bad(&w[2], p[2], N, OLD, 0), 0);
 	/* and back: what is broken is merged by uksm */
-	CHECK_EQ(worker_call(&w[0], w_merge_all, 0), 0);
+	CHECK_EQ(worker_call(&w[0], w_prctl, PR_SET_MEMORY_MERGE, 0), 0);
 	n = count_same(w[0].pid, p[0], w[1].pid, p[1], N);
 	CHECK_EQ(n, 0);
-	CHECK_EQ(worker_call(&w[1], w_merge_all, 0), 0);
+	CHECK_EQ(worker_call(&w[1], w_prctl, PR_SET_MEMORY_MERGE, 0), 0);
 	CHECK_SOON_EQ(count_same(w[0].pid, p[0], w[1].pid, p[1], N), N, LONG);
 	CHECK_SOON_EQ(ksm("pages_shared"), 0, LONG);
 	CHECK_EQ(worker_bad(&w[0], p[0], N, NEW, 0), 0);

@@ -242,6 +242,7 @@ long w_bad_zero(long p, long pages, long unused1, long unused2);
 long w_munmap(long p, long pages, long unused1, long unused2);
 long w_madvise(long p, long pages, long advice, long unused1);
 long w_mprotect(long p, long pages, long prot, long unused1);
+long w_prctl(long option, long arg, long unused1, long unused2);
 
 void *worker_map_filled(struct worker *w, size_t pages, u64 seed, u64 first);
 size_t worker_bad(struct worker *w, const void *p, size_t pages, u64 seed,

@@ -256,6 +256,12 @@ long w_mprotect(long p, long pages, long prot, long d)
 	return mprotect((void *)p, pages * PAGE, prot) ? -errno : 0;
 }
 
+long w_prctl(long option, long arg, long c, long d)
+{
+	(void)c, (void)d;
+	return prctl(option, arg, 0, 0, 0) ? -errno : 0;
+}
+
 /*
  * Push pages of the worker out, one try: is the most of them in swap? What waits in
  * a CPU's batch cannot be reclaimed, nor given up: that is drained first.

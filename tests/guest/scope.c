@@ -95,28 +95,22 @@ static void marked_later(void)
 	CHECK_EQ(worker_bad(&w[0], plain[0], N, SEED + 1, 0), 0);
 }
 
-static long w_prctl(long on, long b, long c, long d)
-{
-	(void)b, (void)c, (void)d;
-	return prctl(PR_SET_MEMORY_MERGE, on, 0, 0, 0) ? -errno : 0;
-}
-
 static void by_prctl(void)
 {
 	long err;
 
 	marked_only();
 	start();
-	err = worker_call(&w[0], w_prctl, 1);
+	err = worker_call(&w[0], w_prctl, PR_SET_MEMORY_MERGE, 1);
 	if (err == -EINVAL)
 		skip("no PR_SET_MEMORY_MERGE before 6.4");
 	CHECK_EQ(err, 0);
-	CHECK_EQ(worker_call(&w[1], w_prctl, 1), 0);
+	CHECK_EQ(worker_call(&w[1], w_prctl, PR_SET_MEMORY_MERGE, 1), 0);
 	CHECK_SOON_EQ(same(plain), N, LONG);
 	CHECK_EQ(worker_bad(&w[0], plain[0], N, SEED + 1, 0), 0);
 	CHECK_EQ(worker_bad(&w[1], plain[1], N, SEED + 1, 0), 0);
 	/* taken back, the kernel itself makes it private */
-	CHECK_EQ(worker_call(&w[0], w_prctl, 0), 0);
+	CHECK_EQ(worker_call(&w[0], w_prctl, PR_SET_MEMORY_MERGE, 0), 0);
 	CHECK_EQ(count_merged(w[0].pid, plain[0], N), 0);
 	CHECK_EQ(worker_bad(&w[0], plain[0], N, SEED + 1, 0), 0);
 }
