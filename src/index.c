@@ -7,7 +7,9 @@
  * length), its low 16 bits are the tag. Bucket and tag give a second bucket; an
  * entry goes where there is more room, so that the table can be filled well.
  * It never grows by itself: where there is no room at all, a mark of no more
- * use or a place goes for the new entry; frames stay. An entry is a hint:
+ * use or a place goes for the new entry; frames stay. In the long run most of
+ * the room is taken by places that nobody comes back to, so a bit for each says
+ * whether somebody has of late; one without counts as room. An entry is a hint:
  * nothing in it is trusted by its users.
  *
  * 64 bytes for 6 slots, filled to 10/13, are 13.9 bytes a page: the budget is 16.
@@ -77,15 +79,6 @@ static bool uksm_bucket_spilled(const struct uksm_bucket *b, const u64 *val)
 	return b->spilled >> (val - b->val) & 1;
 }
 
-static int uksm_bucket_room(const struct uksm_bucket *b)
-{
-	int i, room = 0;
-
-	for (i = 0; i < UKSM_BUCKET_SLOTS; i++)
-		room += !b->val[i];
-	return room;
-}
-
 /**
  * uksm_index_next() - the entries under a key
  * @idx: the index
@@ -116,101 +109,112 @@ u64 *uksm_index_next(const struct uksm_index *idx, u64 key, u64 *prev)
 	return val ?: uksm_bucket_find(second, i, h, 1);
 }
 
+/* What an entry may take the place of, the better first. */
+enum uksm_room {
+	UKSM_ROOM_EMPTY,
+	UKSM_ROOM_STALE, /* a mark, or a place, that was of no use for long */
+	UKSM_ROOM_PLACE, /* any place */
+};
+
 static bool uksm_mark_old(const struct uksm_index *idx, u64 val)
 {
 	return uksm_val_type(val) == UKSM_VAL_MARK &&
 	       (val >> 2) + UKSM_MARK_ROUNDS < idx->round;
 }
 
-static bool uksm_val_loose(const struct uksm_index *idx, u64 val)
+/* Have the bits for use say what they are to say in this round. */
+static void uksm_bucket_age(const struct uksm_index *idx, struct uksm_bucket *b)
 {
-	return uksm_val_type(val) == UKSM_VAL_PLACE || uksm_mark_old(idx, val);
+	u8 epoch = idx->round / UKSM_PLACE_ROUNDS % UKSM_EPOCHS;
+
+	if (b->epoch == epoch)
+		return;
+	b->kept = (b->epoch + 1) % UKSM_EPOCHS == epoch ? b->young : 0;
+	b->young = 0;
+	b->epoch = epoch;
 }
 
-/* How many entries may go. */
-static int uksm_bucket_loose(const struct uksm_index *idx,
-			     const struct uksm_bucket *b)
+static bool uksm_slot_is(const struct uksm_index *idx,
+			 const struct uksm_bucket *b, int i,
+			 enum uksm_room room)
 {
-	int i, loose = 0;
+	u64 val = b->val[i];
 
+	if (!val)
+		return room == UKSM_ROOM_EMPTY;
+	if (uksm_val_type(val) != UKSM_VAL_PLACE)
+		return room == UKSM_ROOM_STALE && uksm_mark_old(idx, val);
+	return room == UKSM_ROOM_PLACE ||
+	       (room == UKSM_ROOM_STALE && !((b->young | b->kept) >> i & 1));
+}
+
+static int uksm_bucket_room(const struct uksm_index *idx, struct uksm_bucket *b,
+			    enum uksm_room room)
+{
+	int i, n = 0;
+
+	uksm_bucket_age(idx, b);
 	for (i = 0; i < UKSM_BUCKET_SLOTS; i++)
-		loose += uksm_val_loose(idx, b->val[i]);
-	return loose;
+		n += uksm_slot_is(idx, b, i, room);
+	return n;
 }
 
-/* A slot to use again, or -1. */
-static int uksm_bucket_victim(struct uksm_index *idx, struct uksm_bucket *b)
+/* The slot to be used, or -1. Marks go first, places in turn. */
+static int uksm_bucket_pick(const struct uksm_index *idx, struct uksm_bucket *b,
+			    enum uksm_room room)
 {
 	int i, n;
 
+	uksm_bucket_age(idx, b);
 	for (i = 0; i < UKSM_BUCKET_SLOTS; i++)
-		if (uksm_mark_old(idx, b->val[i]))
+		if (uksm_val_type(b->val[i]) != UKSM_VAL_PLACE &&
+		    uksm_slot_is(idx, b, i, room))
 			return i;
 	for (n = 0; n < UKSM_BUCKET_SLOTS; n++) {
-		i = b->hand++ % UKSM_BUCKET_SLOTS;
-		if (uksm_val_type(b->val[i]) == UKSM_VAL_PLACE)
+		i = b->hand % UKSM_BUCKET_SLOTS;
+		b->hand = i + 1;
+		if (uksm_slot_is(idx, b, i, room))
 			return i;
 	}
 	return -1;
 }
 
-static void uksm_bucket_put(struct uksm_bucket *b, int i, u16 tag, u64 val,
+/* Put an entry into @b. Return: false if there is no such room. */
+static bool uksm_bucket_put(struct uksm_index *idx, struct uksm_bucket *b,
+			    enum uksm_room room, u16 tag, u64 val,
 			    unsigned int spilled)
 {
-	b->tag[i] = tag;
-	b->val[i] = val;
-	b->spilled = (b->spilled & ~(1U << i)) | spilled << i;
-}
-
-/* Put an entry into an empty slot of @b. Return: false if there is none. */
-static bool uksm_bucket_add(struct uksm_index *idx, struct uksm_bucket *b,
-			    u16 tag, u64 val, unsigned int spilled)
-{
-	int i;
-
-	for (i = 0; i < UKSM_BUCKET_SLOTS; i++) {
-		if (!b->val[i]) {
-			uksm_bucket_put(b, i, tag, val, spilled);
-			idx->used++;
-			return true;
-		}
-	}
-	return false;
-}
-
-/* Put an entry in place of one of @b that may go. Return: false if none may. */
-static bool uksm_bucket_replace(struct uksm_index *idx, struct uksm_bucket *b,
-				u16 tag, u64 val, unsigned int spilled)
-{
-	int i = uksm_bucket_victim(idx, b);
+	int i = uksm_bucket_pick(idx, b, room);
 
 	if (i < 0)
 		return false;
-	uksm_bucket_put(b, i, tag, val, spilled);
-	idx->evicted++;
+	if (b->val[i])
+		idx->evicted++;
+	else
+		idx->used++;
+	b->tag[i] = tag;
+	b->val[i] = val;
+	b->spilled = (b->spilled & ~(1U << i)) | spilled << i;
+	b->young |= 1U << i;
 	return true;
 }
 
 /*
- * Make room in bucket @n by sending one of its entries to its other bucket,
- * @evict: where one goes for it. Return: false if none has room there.
+ * Empty a slot of bucket @n by sending one of its entries to its other bucket.
+ * Return: false if none has room there.
  */
-static bool uksm_bucket_shift(struct uksm_index *idx, u32 n, bool evict)
+static bool uksm_bucket_shift(struct uksm_index *idx, u32 n,
+			      enum uksm_room room)
 {
 	struct uksm_bucket *b = &idx->bucket[n];
 	int i;
 
 	for (i = 0; i < UKSM_BUCKET_SLOTS; i++) {
-		unsigned int spilled = !(b->spilled >> i & 1);
-		u16 tag = b->tag[i];
-		struct uksm_bucket *to;
+		u32 other = uksm_index_other(idx, n, b->tag[i]);
 
-		to = &idx->bucket[uksm_index_other(idx, n, tag)];
-		if (to == b ||
-		    !(evict ? uksm_bucket_replace(idx, to, tag, b->val[i],
-						  spilled) :
-			      uksm_bucket_add(idx, to, tag, b->val[i],
-					      spilled)))
+		if (other == n ||
+		    !uksm_bucket_put(idx, &idx->bucket[other], room, b->tag[i],
+				     b->val[i], !(b->spilled >> i & 1)))
 			continue;
 		b->val[i] = 0;
 		idx->used--;
@@ -225,33 +229,45 @@ static bool uksm_bucket_shift(struct uksm_index *idx, u32 n, bool evict)
  * @key: a fingerprint
  * @val: a value that is not 0
  *
- * A table full of places must take as much that stays as an empty one would:
- * so what stays is spread over the buckets in the same way.
- *
  * Return: false if there is only what may not go.
  */
 bool uksm_index_insert(struct uksm_index *idx, u64 key, u64 val)
 {
 	u32 h = key >> 32;
-	u32 n = uksm_index_slot(idx, h);
-	u32 other = uksm_index_other(idx, n, h);
-	struct uksm_bucket *b[2] = { &idx->bucket[n], &idx->bucket[other] };
-	int k = uksm_bucket_room(b[1]) > uksm_bucket_room(b[0]);
+	u32 first = uksm_index_slot(idx, h);
+	const u32 n[2] = { first, uksm_index_other(idx, first, h) };
+	struct uksm_bucket *b[2] = { &idx->bucket[n[0]], &idx->bucket[n[1]] };
+	enum uksm_room room;
+	int k;
 
-	if (uksm_bucket_add(idx, b[k], h, val, k))
-		return true;
-	if (uksm_bucket_shift(idx, n, false))
-		return uksm_bucket_add(idx, b[0], h, val, 0);
-	if (uksm_bucket_shift(idx, other, false))
-		return uksm_bucket_add(idx, b[1], h, val, 1);
-	k = uksm_bucket_loose(idx, b[1]) > uksm_bucket_loose(idx, b[0]);
-	if (uksm_bucket_replace(idx, b[k], h, val, k))
-		return true;
-	if (uksm_bucket_shift(idx, n, true))
-		return uksm_bucket_add(idx, b[0], h, val, 0);
-	if (uksm_bucket_shift(idx, other, true))
-		return uksm_bucket_add(idx, b[1], h, val, 1);
+	for (room = UKSM_ROOM_EMPTY; room <= UKSM_ROOM_PLACE; room++) {
+		k = uksm_bucket_room(idx, b[1], room) >
+		    uksm_bucket_room(idx, b[0], room);
+		if (uksm_bucket_put(idx, b[k], room, h, val, k))
+			return true;
+		for (k = 0; k < 2; k++)
+			if (uksm_bucket_shift(idx, n[k], room))
+				return uksm_bucket_put(
+					idx, b[k], UKSM_ROOM_EMPTY, h, val, k);
+	}
 	return false;
+}
+
+/**
+ * uksm_index_touch() - an entry is of use
+ * @idx: the index
+ * @slot: its value, as found
+ *
+ * It will not be the first to go.
+ */
+void uksm_index_touch(struct uksm_index *idx, const u64 *slot)
+{
+	size_t n = ((const char *)slot - (const char *)idx->bucket) /
+		   sizeof(*idx->bucket);
+	struct uksm_bucket *b = &idx->bucket[n];
+
+	uksm_bucket_age(idx, b);
+	b->young |= 1U << (slot - b->val);
 }
 
 /**
@@ -298,6 +314,9 @@ static u32 uksm_index_hash(const struct uksm_index *idx, u32 n, int i)
  * @to: the new table, set up and empty
  * @from: the old one; it stays as it is
  *
+ * Whether they are of use has to be seen again: of those that came when the
+ * table was larger most may belong to processes that are gone.
+ *
  * Return: false if @from is too small for its keys to be known; then @to is
  * as it was, and every page has to be fingerprinted again.
  */
@@ -315,5 +334,7 @@ bool uksm_index_move(struct uksm_index *to, const struct uksm_index *from)
 					to,
 					(u64)uksm_index_hash(from, n, i) << 32,
 					from->bucket[n].val[i]);
+	for (n = 0; n < to->nr; n++)
+		to->bucket[n].young = 0;
 	return true;
 }

@@ -12,16 +12,28 @@
 /* Rounds after which a mark that nobody came across may go. */
 #define UKSM_MARK_ROUNDS 16
 
+/*
+ * A place that nobody came across in the last one to two times so many rounds
+ * is the first to go. All regions have had a look that trusts nothing by then.
+ */
+#define UKSM_PLACE_ROUNDS 16
+#define UKSM_EPOCHS 32
+
 /**
  * struct uksm_bucket - one cache line of the index
  * @hand: where the next victim is looked for
+ * @epoch: when @young was begun, in UKSM_PLACE_ROUNDS
  * @spilled: a bit for each slot: its entry is in its second bucket
+ * @young: a bit for each slot: its entry came, or was of use, since @epoch
+ * @kept: the same of the epoch before
  * @tag: the low half of the upper half of each key
  * @val: what is there; 0 for an empty slot
  */
 struct uksm_bucket {
-	u16 hand;
-	u16 spilled;
+	u8 hand : 3, epoch : 5;
+	u8 spilled;
+	u8 young;
+	u8 kept;
 	u16 tag[UKSM_BUCKET_SLOTS];
 	u64 val[UKSM_BUCKET_SLOTS];
 };
@@ -102,6 +114,7 @@ void uksm_index_setup(struct uksm_index *idx, struct uksm_bucket *bucket,
 		      u32 nr);
 u64 *uksm_index_next(const struct uksm_index *idx, u64 key, u64 *prev);
 bool uksm_index_insert(struct uksm_index *idx, u64 key, u64 val);
+void uksm_index_touch(struct uksm_index *idx, const u64 *slot);
 bool uksm_index_erase(struct uksm_index *idx, u64 key, u64 val);
 bool uksm_index_move(struct uksm_index *to, const struct uksm_index *from);
 

@@ -133,6 +133,13 @@ static u64 *uksm_index_find_full(u64 key)
 	return place;
 }
 
+/* An entry that leads nowhere, or to this place already, is its from now on. */
+static void uksm_index_here(u64 *slot, u64 self)
+{
+	*slot = self;
+	uksm_index_touch(&uksm_index, slot);
+}
+
 /*
  * Have the sample marked, so that pages with it are told apart by the whole
  * page. The page that had it for itself until now is visited again at once.
@@ -269,7 +276,8 @@ static void uksm_match_frame(struct uksm_visit *v, struct uksm_page *page,
 			return; /* on the move */
 		if (!kfolio) { /* dead, and not yet swept */
 			frame->indexed = false;
-			*slot = uksm_val_place(v->space->id, page->addr);
+			uksm_index_here(slot, uksm_val_place(v->space->id,
+							     page->addr));
 			return;
 		}
 		mapped = uksm_match_fits(page, kfolio) ?
@@ -296,10 +304,8 @@ static bool uksm_match_sample(struct uksm_visit *v, struct uksm_page *page)
 		uksm_index_insert(&uksm_index, page->sample, self);
 		return true;
 	}
-	if (*slot == self)
-		return true;
-	if (uksm_val_stale(*slot)) {
-		*slot = self;
+	if (*slot == self || uksm_val_stale(*slot)) {
+		uksm_index_here(slot, self);
 		return true;
 	}
 	uksm_index_mark(page->sample, slot);
@@ -358,10 +364,8 @@ static u64 *uksm_match_other(struct uksm_visit *v, struct uksm_page *page,
 		uksm_index_insert(&uksm_index, page->full, self);
 		return NULL;
 	}
-	if (*slot == self)
-		return NULL;
-	if (uksm_val_stale(*slot)) {
-		*slot = self;
+	if (*slot == self || uksm_val_stale(*slot)) {
+		uksm_index_here(slot, self);
 		return NULL;
 	}
 	return slot;
@@ -377,7 +381,7 @@ static void uksm_match_share(struct uksm_visit *v, struct uksm_page *page,
 		uksm_match_frame(v, page, slot, batch);
 	} else if (uksm_val_huge(other)) {
 		/* It is for the huge page to say whether it can be merged. */
-		*slot = uksm_val_place(v->space->id, page->addr);
+		uksm_index_here(slot, uksm_val_place(v->space->id, page->addr));
 		uksm_work_add_page(uksm_val_space(other), uksm_val_addr(other));
 	} else if (uksm_match_new_frame(v, page, slot, batch)) {
 		uksm_work_add_page(uksm_val_space(other), uksm_val_addr(other));

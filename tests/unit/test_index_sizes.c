@@ -122,6 +122,59 @@ TEST(index_full_of_places_takes_what_stays)
 	}
 }
 
+/*
+ * Pages come in pairs, and one half of them is looked at some time after the
+ * other: each pair needs the place of its first half to be there when the second
+ * comes, and a mark and a frame from then on. In a table as large as it is for
+ * so many pages, and full of places that nobody comes back to, all meet.
+ */
+TEST(index_full_of_places_lets_pairs_meet)
+{
+	struct uksm_index idx = table(1024);
+	const size_t n = 2500;
+	u64 *key = xalloc(n * sizeof(*key));
+	bool *met = xalloc(n * sizeof(*met));
+	size_t i, left = n;
+	int round;
+
+	for (i = 0; i < 4 * n; i++)
+		uksm_index_insert(&idx, rnd(), place(1 << 20 | i));
+	idx.round += 2 * UKSM_PLACE_ROUNDS;
+	for (i = 0; i < n; i++) {
+		key[i] = rnd();
+		met[i] = false;
+		/* what a mark is to this: something that stays */
+		uksm_index_insert(&idx, rnd(), frame(n + i));
+	}
+	for (round = 0; round < 100 && left; round++) {
+		idx.round++;
+		for (i = 0; i < 2 * n; i++) {
+			size_t pair = i % n, half = i / n;
+			u64 *slot = NULL;
+
+			if (met[pair])
+				continue;
+			while ((slot = uksm_index_next(&idx, key[pair], slot)))
+				if (*slot == place(2 * pair + !half))
+					break;
+			if (slot) {
+				*slot = frame(pair);
+				met[pair] = true;
+				left--;
+			} else if (!count(&idx, key[pair],
+					  place(2 * pair + half))) {
+				uksm_index_insert(&idx, key[pair],
+						  place(2 * pair + half));
+			}
+		}
+	}
+	printf("# %d rounds, %zu pairs have not met\n", round, left);
+	CHECK_EQ(left, 0);
+	free(key);
+	free(met);
+	drop(&idx);
+}
+
 TEST(index_bytes_per_page)
 {
 	u64 pages, worst = 0;
