@@ -14,13 +14,19 @@
  * all the same (it takes zero pages, too), each round with a split makes the
  * next one four times as rare, so that the two do not go in circles.
  */
+#include <linux/ktime.h>
+
 #include "huge.h"
 #include "match.h"
 #include "space.h"
 #include "walk.h"
+#include "work.h"
 
 /* Percent that must merge of what was split before. */
 #define UKSM_SPLIT_AGAIN 51
+/* Regions guarded at a time, and for how long at most. */
+#define UKSM_GUARDS 16
+#define UKSM_GUARD_NS NSEC_PER_SEC
 
 /*
  * The huge page that is all of the region, with a reference; or NULL. The huge
@@ -96,6 +102,60 @@ static bool uksm_huge_split(struct folio *folio)
 	return split;
 }
 
+/*
+ * The first pages of what was split, referenced: khugepaged leaves a region
+ * alone in which somebody holds a page, and so does not undo the split before
+ * the region and its equal, which may be a huge page as well, have been merged.
+ * Under uksm_mutex.
+ */
+static struct {
+	struct {
+		struct folio *folio;
+		u32 space;
+		unsigned long addr;
+	} page[UKSM_GUARDS];
+	unsigned int nr;
+	u64 since_ns;
+} uksm_guard;
+
+/* Takes over the reference on @folio, the first page of the region. */
+static void uksm_huge_guard(struct uksm_visit *v, struct folio *folio)
+{
+	if (uksm_guard.nr == UKSM_GUARDS) {
+		folio_put(folio);
+		return;
+	}
+	if (!uksm_guard.nr)
+		uksm_guard.since_ns = ktime_get_ns();
+	uksm_guard.page[uksm_guard.nr].folio = folio;
+	uksm_guard.page[uksm_guard.nr].space = v->space->id;
+	uksm_guard.page[uksm_guard.nr].addr = v->base;
+	uksm_guard.nr++;
+}
+
+/**
+ * uksm_huge_unguard() - khugepaged may have the regions that were split
+ * @done: there is nothing left to be done in them; else only if it takes too long
+ *
+ * The pages that were held can be merged from here on: there is urgent work.
+ *
+ * Context: uksm_mutex held.
+ * Return: whether there was any.
+ */
+bool uksm_huge_unguard(bool done)
+{
+	if (!uksm_guard.nr ||
+	    (!done && ktime_get_ns() - uksm_guard.since_ns < UKSM_GUARD_NS))
+		return false;
+	while (uksm_guard.nr) {
+		uksm_guard.nr--;
+		folio_put(uksm_guard.page[uksm_guard.nr].folio);
+		uksm_work_add_page(uksm_guard.page[uksm_guard.nr].space,
+				   uksm_guard.page[uksm_guard.nr].addr);
+	}
+	return true;
+}
+
 /**
  * uksm_huge_visit() - visit a region that may be one huge page
  * @v: the visit
@@ -119,9 +179,11 @@ bool uksm_huge_visit(struct uksm_visit *v, struct vm_area_struct *vma)
 		if (uksm_huge_enough(v, equal) && uksm_huge_due(v->region))
 			split = uksm_huge_split(folio);
 	}
-	folio_put(folio);
-	if (!split)
+	if (!split) {
+		folio_put(folio);
 		return false;
+	}
+	uksm_huge_guard(v, folio);
 	v->region->huge = 0;
 	uksm_huge_count(v->region);
 	v->pages = 0;
@@ -130,7 +192,7 @@ bool uksm_huge_visit(struct uksm_visit *v, struct vm_area_struct *vma)
 	bitmap_zero(v->aged, UKSM_REGION_PAGES);
 	/*
 	 * All PTEs are as dirty as the pmd was, but the sums have told what has
-	 * settled. Merge it now: khugepaged may not leave time for a second look.
+	 * settled. Merge it now, while it is guarded.
 	 */
 	v->flags |= UKSM_VISIT_ALL | UKSM_VISIT_SETTLED;
 	return true;

@@ -24,6 +24,7 @@
 #include <linux/wait.h>
 
 #include "frame.h"
+#include "huge.h"
 #include "match.h"
 #include "pace.h"
 #include "scan.h"
@@ -131,6 +132,7 @@ static bool uksm_between(void)
 	unsigned long epoch = uksm_epoch;
 	bool over = uksm_slice_over();
 
+	uksm_huge_unguard(false);
 	mutex_unlock(&uksm_mutex);
 	cond_resched();
 	try_to_freeze();
@@ -162,6 +164,8 @@ static bool uksm_scan_work(bool all)
 
 	for (;;) {
 		work = uksm_work_first(UKSM_WORK_URGENT);
+		if (!work && uksm_huge_unguard(true))
+			continue;
 		if (work) {
 			uksm_visit_again(UKSM_WORK_URGENT);
 		} else {
@@ -259,6 +263,7 @@ static bool uksm_scan_round(void)
 		uksm_stats.full_scans++;
 		done = true;
 	}
+	uksm_huge_unguard(true);
 	uksm_work_drop();
 	mutex_unlock(&uksm_mutex);
 	return done;
