@@ -54,6 +54,22 @@ static void shared_and_given_up(void)
 	reclaim(&a, &b, pb);
 }
 
+/* What waits in a CPU's batch is not given up yet: have it drained. */
+static bool given_up(struct worker *w, u8 *p)
+{
+	size_t i;
+
+	file_write("/proc/sys/vm/compact_memory", "1");
+	CHECK_EQ(worker_call(w, w_madvise, p, N, MADV_FREE), 0);
+	file_write("/proc/sys/vm/compact_memory", "1");
+	for (i = 0; i < N; i++)
+		if (kpageflags(pfn_of(w->pid, p + i * PAGE)) >>
+			    KPF_SWAPBACKED_BIT &
+		    1)
+			return false;
+	return true;
+}
+
 static void not_merged(void)
 {
 	struct worker a, b;
@@ -64,11 +80,7 @@ static void not_merged(void)
 	worker_start(&b);
 	pa = worker_map_filled(&a, N, 312, 0);
 	pb = worker_map_filled(&b, N, 312, 0);
-	/* What waits in a CPU's batch is not given up yet: have it drained. */
-	file_write("/proc/sys/vm/drop_caches", "1");
-	file_write("/proc/sys/vm/compact_memory", "1");
-	CHECK_EQ(worker_call(&a, w_madvise, pa, N, MADV_FREE), 0);
-	file_write("/proc/sys/vm/compact_memory", "1");
+	CHECK_SOON(given_up(&a, pa), 10);
 	sysfs_set("run", "1");
 	settle(6);
 	CHECK_EQ(count_merged(a.pid, pa, N), 0);

@@ -183,6 +183,7 @@ void fill(void *p, size_t n, u64 seed, u64 first);
 size_t bad_pages(const void *p, size_t n, u64 seed, u64 first);
 size_t bad_zero(const void *p, size_t n);
 
+#define KPF_SWAPBACKED_BIT 14
 #define KPF_KSM_BIT 21
 #define KPF_ZERO_BIT 24
 #define KPF_EXCLUSIVE_BIT 34
