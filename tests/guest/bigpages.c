@@ -208,6 +208,8 @@ static void collapsed(void)
 {
 	int i;
 
+	if (access("/sys/kernel/mm/transparent_hugepage", F_OK))
+		skip("no huge pages in this kernel");
 	start(w_map_huge, 0);
 	sysfs_set("run", "1");
 	for (i = 0; i < 2; i++) {
