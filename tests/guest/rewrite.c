@@ -11,7 +11,7 @@
 #define PROCS 3
 #define N 1024
 #define SEED 320
-#define TURNS 24
+#define TURNS 8
 
 static struct worker w[PROCS];
 static u8 *p[PROCS];
@@ -26,6 +26,20 @@ static void fill_all(u64 seed)
 		worker_wait(&w[i]);
 }
 
+/* All three have the same frames, which hold what they say. */
+static void all_in_one(u64 seed)
+{
+	int i;
+
+	for (i = 1; i < PROCS; i++)
+		CHECK_SOON_EQ(count_same(w[0].pid, p[0], w[i].pid, p[i], N), N,
+			      LONG);
+	if (!on_ksmd())
+		CHECK_SOON_EQ(sysfs_num("pages_shared"), N, LONG);
+	for (i = 0; i < PROCS; i++)
+		CHECK_EQ(worker_bad(&w[i], p[i], N, seed, 0), 0);
+}
+
 static void one_frame_each(void)
 {
 	int i, turn;
@@ -35,19 +49,13 @@ static void one_frame_each(void)
 		worker_start(&w[i]);
 		p[i] = worker_map_filled(&w[i], N, SEED, 0);
 	}
-	/* the second look comes 50 ms after the first, and finds them at it again */
 	for (turn = 1; turn < TURNS; turn++) {
-		fill_all(SEED + turn % 2);
-		msleep(40 + 7 * turn % 80);
+		/* the second look, and the merge, come 50 ms after the first */
+		fill_all(SEED - turn);
+		msleep(40 + 7 * turn % 60);
+		fill_all(SEED + turn);
+		all_in_one(SEED + turn);
 	}
-	fill_all(SEED);
-	for (i = 1; i < PROCS; i++)
-		CHECK_SOON_EQ(count_same(w[0].pid, p[0], w[i].pid, p[i], N), N,
-			      LONG);
-	if (!on_ksmd())
-		CHECK_SOON_EQ(sysfs_num("pages_shared"), N, LONG);
-	for (i = 0; i < PROCS; i++)
-		CHECK_EQ(worker_bad(&w[i], p[i], N, SEED, 0), 0);
 }
 
 static const struct test_case cases[] = {
