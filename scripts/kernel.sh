@@ -59,7 +59,10 @@ resolve() {
 		[ -z "$cached_only" ] || suite_there "$suite" || exit 1
 		suite_get "$suite"
 		[ -z "$update" ] || suite_update "$suite"
-		[ "$series" = newest ] && series=$(series_of | tail -n 1) || series=$(series_of | tail -n 2 | head -n 1)
+		case $series in
+		newest) series=$(series_of | tail -n 1) ;;
+		second) series=$(series_of | tail -n 2 | head -n 1) ;;
+		esac
 		[ -n "$series" ] || unavailable "$suite has no kernel"
 		;;
 	esac
@@ -93,7 +96,8 @@ newest_release() {
 has_headers() { [ -e "$(suite_root "$suite")/usr/src/linux-headers-$1/Makefile" ]; }
 
 fetch() {
-	local release debs deb file
+	local release debs deb file old
+	old=$(cat "$dir/release" 2>/dev/null || true)
 	suite_get "$suite"
 	release=$(newest_release)
 	if [ -z "$release" ]; then
@@ -133,6 +137,10 @@ fetch() {
 	echo "$suite" >"$tmp/k/suite"
 	echo "/usr/src/linux-headers-$release" >"$tmp/k/kdir"
 	publish "$tmp/k" "$release"
+
+	# A chroot is ours alone, and need not keep the headers of what this one replaces.
+	[ "$suite" = "$host_suite" ] || [ "${old:-$release}" = "$release" ] || ! has_headers "$old" ||
+		quietly in_suite "$suite" apt-get -qq -y --auto-remove purge "linux-headers-$old"
 }
 
 # What is half done lies in $tmp, beside its place; it is moved there when it is whole.

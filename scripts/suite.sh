@@ -24,7 +24,7 @@ suite_settings() {
 	printf 'path-exclude=%s\n' '/boot/*' '/lib/modules/*/kernel/*' '/usr/lib/modules/*/kernel/*' '/usr/lib/modules/*/vmlinuz' \
 		'/usr/share/doc/*' '/usr/share/man/*' '/usr/share/locale/*' |
 		as_root tee "$root/etc/dpkg/dpkg.cfg.d/uksm" >/dev/null
-	printf '%s;\n' 'Acquire::GzipIndexes "true"' 'Acquire::Languages "none"' \
+	printf '%s;\n' 'Acquire::GzipIndexes "true"' 'Acquire::Languages "none"' 'Dir::Cache::srcpkgcache ""' \
 		'DPkg::Post-Invoke { "rm -f /var/cache/apt/archives/*.deb" }' |
 		as_root tee "$root/etc/apt/apt.conf.d/99uksm" >/dev/null
 }
@@ -77,6 +77,7 @@ suite_get() {
 			say "no chroot of Debian $suite: does the mirror have it?"
 			exit 3
 		fi
+		as_root rm -rf "$part"/usr/share/{doc,man,locale} # of what came before dpkg did
 		as_root cp /etc/resolv.conf "$part/etc/"
 		as_root touch "$part/.complete"
 		as_root mv -T "$part" "$root"
