@@ -39,21 +39,21 @@ number='[0-9]+\.[0-9]+'
 
 # Sets suite, series and flavour (as packages spell it), and makes $name the one name that the kernel has.
 resolve() {
-	case $name in
-	debug) suite=$host_suite; return ;;
-	*-full) flavour=amd64 ;;
-	*-rt) flavour=rt ;;
-	*-amd64 | *-cloud) flavour=${name##*-} ;;
-	*) flavour=cloud ;;
-	esac
-	series=$name
-	[[ $name != *-* ]] || series=${name%-*}
-	case $series in
-	*-*) suite=${series%-*} series=${series##*-} ;;
-	6.*) suite=bookworm ;;
-	*) suite=trixie ;;
-	esac
-	[[ $series =~ ^($number|newest|second)$ && $suite =~ ^[a-z]+$ ]] || die "no kernel is named '$name', see $0"
+	local any="($number|newest|second)"
+	if [ "$name" = debug ]; then
+		suite=$host_suite
+		return
+	elif [[ $name =~ ^$any(-rt|-full)?$ ]]; then
+		series=${BASH_REMATCH[1]} flavour=${BASH_REMATCH[2]#-}
+		flavour=${flavour/full/amd64}
+		flavour=${flavour:-cloud}
+		suite=trixie
+		[[ $series != 6.* ]] || suite=bookworm
+	elif [[ $name =~ ^([a-z]+)-$any-(amd64|cloud|rt)$ ]]; then
+		suite=${BASH_REMATCH[1]} series=${BASH_REMATCH[2]} flavour=${BASH_REMATCH[3]}
+	else
+		die "no kernel is named '$name', see $0"
+	fi
 	case $series in
 	newest | second)
 		[ -z "$cached_only" ] || suite_there "$suite" || exit 1
@@ -201,9 +201,11 @@ usable() {
 }
 
 current() {
+	local newest
 	[ -n "$update" ] && [ "$name" != debug ] || return 0
 	suite_update "$suite"
-	[ "$(newest_release)" = "$(cat "$dir/release")" ]
+	newest=$(newest_release)
+	[ -z "$newest" ] || [ "$newest" = "$(cat "$dir/release")" ]
 }
 
 resolve

@@ -74,6 +74,7 @@ suite_get() {
 		esac
 		if ! as_root mmdebstrap -q --variant=apt --include=gcc,make,libc6-dev,kmod \
 			--setup-hook="cp -r '$settings/.' \"\$1\"" "$@"; then
+			as_root rm -rf "$part"
 			say "no chroot of Debian $suite: does the mirror have it?"
 			exit 3
 		fi
