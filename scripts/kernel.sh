@@ -140,7 +140,7 @@ fetch() {
 
 	# A chroot is ours alone, and need not keep the headers of what this one replaces.
 	[ "$suite" = "$host_suite" ] || [ "${old:-$release}" = "$release" ] || ! has_headers "$old" ||
-		quietly in_suite "$suite" apt-get -qq -y --auto-remove purge "linux-headers-$old"
+		apt_retry "$suite" apt-get -qq -y --auto-remove -o DPkg::Lock::Timeout=600 purge "linux-headers-$old" || true
 }
 
 # What is half done lies in $tmp, beside its place; it is moved there when it is whole.

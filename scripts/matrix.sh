@@ -41,7 +41,7 @@ row() { printf '%-30s %-9s %-7s %-6s %8s %-7s %12s %8s  %-8s  %s\n' "$@"; }
 stop() {
 	local verdict=$1 why=$2 log=${3-}
 	row "$release" "$suite" "$flavour" "$built" "$warnings" "$loaded" "$result" "$merged" "$unloaded" "$verdict: $why"
-	[ -z "$log" ] || grep -vE '^(fetching|making|the mirror)' "$log" | tail -n 15 | sed 's/^/    | /'
+	[ -z "$log" ] || { grep -E 'error|warning' "$log" || tail -n 10 "$log"; } | head -n 10 | sed 's/^/    | /'
 }
 
 # said PATTERN: in how many guests init said so
