@@ -29,8 +29,8 @@ test-debug: ## all guest tests on the debug kernel (KASAN, lockdep, DEBUG_VM...)
 test-%: ## all guest tests on one kernel, such as 7.3, 6.12-rt, trixie-6.12-amd64
 	@tests/vm/run.sh -j 2 -k $*
 
-matrix: ## all stock kernels, a row each: MATRIX="6.1 trixie-7.3-rt" for these, FULL=1 for all guest tests, J=2 guests
-	@scripts/matrix.sh -j $(or $(J),1) $(if $(FULL),-f) $(MATRIX)
+matrix: ## all stock kernels, a row each: MATRIX="6.1 trixie-7.3-rt" for these, FULL=1 for all guest tests, J=1 guest at a time
+	@scripts/matrix.sh $(if $(J),-j $(J)) $(if $(FULL),-f) $(MATRIX)
 
 vmtest: ## one guest test: T=name, K=kernel
 	@[ -n "$(T)" ] || { echo "make vmtest T=name [K=kernel]; the names are those in tests/guest" >&2; exit 1; }

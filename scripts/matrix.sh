@@ -6,7 +6,7 @@
 # green when all of that went well: it was built without a warning, all its guests loaded and unloaded the module, no case
 # failed, and pages were merged. A kernel that the mirror does not have is skipped, which its row says.
 #   -f         all guest tests; otherwise those in $short, which use all that differs from kernel to kernel
-#   -j N       guests at a time, default 1
+#   -j N       guests at a time, default as many as there are CPUs
 #   -t TESTS   these
 # The last line is "N passed, N failed[, N skipped]", counted in kernels.
 
@@ -17,7 +17,7 @@
 # huge page; PTE bits of userfaultfd; charging; try_to_unmap(); mmu notifiers; loading and letting go.
 short="merge_two cow forks zero swap migrate remap huge uffd memcg poison kvm unload"
 
-tests=$short jobs=1
+tests=$short jobs=$(nproc)
 while getopts fj:t:h o; do
 	case $o in
 	f) tests='' ;;
@@ -37,11 +37,11 @@ green=0 red=0 skipped=0
 
 row() { printf '%-30s %-9s %-7s %-6s %8s %-7s %12s %8s  %-8s  %s\n' "$@"; }
 
-# A row that ends early: what is known, why, and what there is to read.
-stop() {
-	local verdict=$1 why=$2 log=${3-}
-	row "$release" "$suite" "$flavour" "$built" "$warnings" "$loaded" "$result" "$merged" "$unloaded" "$verdict: $why"
-	[ -z "$log" ] || { grep -E 'error|warning' "$log" || tail -n 10 "$log"; } | head -n 10 | sed 's/^/    | /'
+# end VERDICT WHY [LOG [PATTERN]]: print what is known of the kernel, and of the log the lines that say why.
+end() {
+	local log=${3-} pattern=${4:-.}
+	row "$release" "$suite" "$flavour" "$built" "$warnings" "$loaded" "$result" "$merged" "$unloaded" "$1: $2"
+	[ -z "$log" ] || { grep -E "$pattern" "$log" || tail -n 5 "$log"; } | tail -n 15 | sed 's/^ */    | /'
 }
 
 # said PATTERN: in how many guests init said so
@@ -54,11 +54,11 @@ kernel() {
 	grep -E '^the mirror' "$log" >&2 || true
 	if [ $rc = 3 ]; then
 		skipped=$((skipped + 1))
-		stop skipped "cannot be had" "$log"
+		end skipped "cannot be had" "$log"
 		return
 	elif [ $rc != 0 ]; then
 		red=$((red + 1))
-		stop FAILED "kernel.sh" "$log"
+		end FAILED "kernel.sh" "$log"
 		return
 	fi
 	name=${dir##*/}
@@ -72,7 +72,7 @@ kernel() {
 	warnings=$(grep -cE '(warning|WARNING):|\[-Werror' "$log" || true)
 	if [ $rc != 0 ]; then
 		built=no red=$((red + 1))
-		stop FAILED "does not build" "$log"
+		end FAILED "does not build" "$log" 'error:|warning:|^error|failed$'
 		return
 	fi
 	built=yes
@@ -99,12 +99,11 @@ kernel() {
 	[ $rc = 0 ] || why=${why:-the run failed}
 	if [ -n "$why" ]; then
 		red=$((red + 1))
-		stop FAILED "$why"
-		{ grep -E ': FAILED: |^ *(\| )?not ok |^    \| # [a-z_]+\.c:[0-9]+: ' "$log" || tail -n 5 "$log"; } | sed 's/^ */    | /'
+		end FAILED "$why" "$log" ': FAILED: |^ *(\| )?not ok |^    \| # [a-z_]+\.c:[0-9]+: '
 		return
 	fi
 	green=$((green + 1))
-	stop ok "$(($(date +%s) - start)) s"
+	end ok "$(($(date +%s) - start)) s"
 }
 
 row release suite flavour built warnings loaded 'tests p/f/s' merged unloaded ''
