@@ -26,8 +26,11 @@ test: ## unit tests, then guest tests on stock kernels and a part of them on the
 test-debug: ## all guest tests on the debug kernel (KASAN, lockdep, DEBUG_VM...), built on first use
 	@tests/vm/run.sh -j 2 -k debug
 
-test-%: ## all guest tests on one kernel, such as 7.3, 6.12-rt
+test-%: ## all guest tests on one kernel, such as 7.3, 6.12-rt, trixie-6.12-amd64
 	@tests/vm/run.sh -j 2 -k $*
+
+matrix: ## all stock kernels, a row each: MATRIX="6.1 trixie-7.3-rt" for these, FULL=1 for all guest tests, J=1 guest at a time
+	@scripts/matrix.sh $(if $(J),-j $(J)) $(if $(FULL),-f) $(MATRIX)
 
 vmtest: ## one guest test: T=name, K=kernel
 	@[ -n "$(T)" ] || { echo "make vmtest T=name [K=kernel]; the names are those in tests/guest" >&2; exit 1; }
@@ -52,4 +55,4 @@ clean: ## remove what make all built
 help: ## this
 	@sed -nE 's/^([a-z%-]+):.*## (.*)/\1\t\2/p' Makefile | expand -t 14
 
-.PHONY: all demo install uninstall test test-debug vmtest shell stress mutants check clean help
+.PHONY: all demo install uninstall test test-debug matrix vmtest shell stress mutants check clean help

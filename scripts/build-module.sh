@@ -14,11 +14,14 @@ shift
 dir=$("$top/scripts/kernel.sh" "$kernel")
 suite=$(cat "$dir/suite")
 kdir=$(cat "$dir/kdir")
+kernel=${dir##*/} # one build, whatever name it was asked for by
 
 key=$(printf '%s' "$kernel${*:+ $*}" | tr -c 'A-Za-z0-9._-' _) # make cannot do with = in a path
 build=$work/module-$key
 lock "${work##*/}-module-$key"
+[ "$(cat "$build/kdir" 2>/dev/null)" = "$kdir" ] || rm -rf "$build" # nothing of another release is of use
 mkdir -p "$build/src" "$build/include"
+echo "$kdir" >"$build/kdir"
 
 # What has not changed is not copied, so that make builds only what has.
 cd "$top"
@@ -31,7 +34,7 @@ done
 	[ -e "$f" ] || rm "$build/$f"
 done
 
-# BTF needs the kernel's vmlinux, which the headers packages do not have; that it is left out is said, and no fault.
+# BTF needs the kernel's vmlinux, which the headers packages have since 6.12. That it is left out is said, and no fault.
 log=$build/build.log
 as="-j$(nproc)"
 if ! in_suite "$suite" make "$as" -C "$kdir" M="$build" KCFLAGS=-Werror "$@" modules >"$log" 2>&1 </dev/null ||

@@ -42,8 +42,16 @@ step_checkpatch() {
 		--ignore "$(IFS=, && echo "${checkpatch_ignored[*]}")" -f $(kernel_code)
 }
 
-# All differences between kernels are in compat.h and Kbuild.
-step_versions() { ! grep -rnE 'LINUX_VERSION_CODE|KERNEL_VERSION\(' src; }
+# All differences between kernels are in compat.h and Kbuild, and Kbuild asks the headers. Nothing else may ask for a
+# version, by any of its names, nor for what Kbuild found. Lines that are continued are looked at as one.
+step_versions() {
+	local names='LINUX_VERSION|KERNEL_VERSION|KERNELVERSION|KERNELRELEASE|PATCHLEVEL|SUBLEVEL|VERMAGIC|vermagic|UTS_|uts(name|release)'
+	names+='|linux(_proc)?_banner|linux/version|<generated/|(RHEL|SUSE|UBUNTU|DEBIAN)_[A-Z]|__has_include|\$\(VERSION\)|uname'
+	find src include Kbuild -type f \( -name '*.[chS]' -o -name Kbuild \) ! -path include/uksm/compat.h | while read -r f; do
+		sed -e ':more' -e '/\\$/{N' -e 's/\\\n//' -e 'b more' -e '}' "$f" | grep -nE "$names" | sed "s|^|$f: |" || true
+		case $f in src/*) ! grep -nH UKSM_HAVE_ "$f" ;; esac || true
+	done | awk '{ print } END { exit NR > 0 }'
+}
 
 step_warnings() {
 	local k ko

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# make test: the unit tests, all guest tests on the stock kernels, and the most telling on the debug kernel, whose first
-# build takes some 10 minutes (DEBUG=no leaves it out). What failed is said once more at the end, where it is found; the
-# last line sums up: "N passed, N failed".
+# make test: the unit tests, all guest tests on the oldest stock kernel and on one between, a part of them on the newest
+# (see tests/kernels), and the most telling on the debug kernel, whose first build takes some 10 minutes (DEBUG=no leaves
+# it out). What failed is said once more at the end, where it is found; the last line sums up: "N passed, N failed".
 
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -29,8 +29,22 @@ part() {
 	rm -f "$log"
 }
 
+# Those that use what differs from kernel to kernel: PTE bits, rmap and anon_vma, swap entries, the split of huge pages,
+# migration, charging, the hooks. A newest kernel that the mirror does not have is a skip.
+newest() {
+	local rc=0
+	"$top/scripts/kernel.sh" newest >/dev/null || rc=$?
+	if [ $rc = 3 ]; then
+		echo "newest: cannot be had"
+		echo "0 passed, 0 failed, 1 skipped"
+	else
+		"$top/tests/vm/run.sh" -j "$(nproc)" -k newest merge_two cow forks zero swap migrate remap huge uffd memcg poison unload
+	fi
+}
+
 [ ! -e "$top/tests/unit/Makefile" ] || part "unit tests" make -s -C "$top/tests/unit"
 part "guest tests, 6.1 and 6.12" "$top/tests/vm/run.sh" -j "$(nproc)" -k "6.1 6.12"
+part "guest tests, newest kernel" newest
 [ "${DEBUG:-}" = no ] || part "guest tests, debug kernel" "$top/tests/vm/run.sh" -j "$(nproc)" -k debug \
 	merge_two cow forks zero swap migrate hmm contig faults
 

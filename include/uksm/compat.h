@@ -64,7 +64,7 @@ void flush_tlb_mm_range(struct mm_struct *mm, unsigned long start,
 #error "uksm does not know this kernel's flush_tlb_mm_range()"
 #endif
 
-/* 6.16 renamed the flag with the rest of the mapping flags. */
+/* 6.17 renamed the flag with the rest of the mapping flags. */
 #ifdef FOLIO_MAPPING_KSM
 #define UKSM_MAPPING_KSM FOLIO_MAPPING_KSM
 #else
@@ -94,7 +94,7 @@ static inline bool uksm_pte_is_uffd(pte_t pte)
 
 /*
  * The page in device memory that an entry which is not present leads to, or
- * NULL. PTE lock held. 7.x has a type for such entries.
+ * NULL. PTE lock held. 6.19 has a type for such entries.
  */
 static inline struct folio *uksm_pte_device_folio(pte_t pte)
 {
@@ -116,7 +116,7 @@ static inline struct folio *uksm_pte_device_folio(pte_t pte)
 #endif
 }
 
-/* 7.x: no cache of the last one. */
+/* 6.18: no cache of the last one. */
 static inline struct dev_pagemap *uksm_dev_pagemap_get(unsigned long pfn)
 {
 #ifdef UKSM_HAVE_PAGEMAP_BY_PFN
@@ -217,7 +217,7 @@ static inline int uksm_folio_mapcount(struct folio *folio)
 
 /* ---- anon_vma --------------------------------------------------------- */
 
-/* In mm/internal.h since 7.x, in rmap.h before; the struct stays in rmap.h. */
+/* In mm/internal.h since 7.0, in rmap.h before; the struct stays in rmap.h. */
 #ifndef UKSM_HAVE_PUT_ANON_VMA
 void __put_anon_vma(struct anon_vma *anon_vma);
 #endif

@@ -4,7 +4,7 @@
 # Boot one guest for one test (or an interactive one: TEST is "shell"), judge it, and print one line. Called by run.sh,
 # which has built everything and sets:
 #   ko_KERNEL      the module for the kernel (with . and - as _)
-#   results        a directory where the counts go
+#   results        a directory where the counts go, and what the guest said
 #   opt_mem opt_smp opt_append opt_qemu opt_timeout opt_env opt_noload opt_full   what its command line asked for
 #
 # A test says what it needs in its source, in comments "vm: ...":
@@ -204,6 +204,7 @@ done
 took=$(awk "BEGIN { printf \"%.1f\", $EPOCHREALTIME - $start }")
 judge
 echo "$passed $failed $skipped" >"$results/$kernel-$test"
+cp "$run/ktap" "$results/$kernel-$test.ktap"
 
 line="$kernel $test:"
 if [ -z "$why" ]; then

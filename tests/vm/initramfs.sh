@@ -13,6 +13,7 @@ modules="virtio_pci virtio_blk virtio_console virtio_mem virtio_balloon zram lzo
 kernel=$1
 dir=$("$top/scripts/kernel.sh" "$kernel")
 release=$(cat "$dir/release")
+kernel=${dir##*/} # one archive, whatever name it was asked for by
 out=$work/initramfs-$kernel.cpio
 init=$top/tests/vm/init
 

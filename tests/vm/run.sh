@@ -9,14 +9,15 @@
 #   -e NAME=VALUE  for the test's environment
 #   -d VARIABLES   for the build of the module, such as "UKSM_DEBUG=1"
 #   -n             do not build or load the module
+#   -r DIR         keep there what each guest said, as KERNEL-TEST.ktap
 #   --full-log     print the whole log of the guest
 # The last line is "N passed, N failed[, N skipped]", counted in KTAP cases.
 
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/../../scripts/lib.sh"
 
-kernels=6.12 jobs=1 variables=''
-while getopts k:j:m:s:T:a:q:e:d:nh-: o; do
+kernels=6.12 jobs=1 variables='' keep=''
+while getopts k:j:m:s:T:a:q:e:d:r:nh-: o; do
 	case $o in
 	k) kernels=$OPTARG ;;
 	j) jobs=$OPTARG ;;
@@ -28,6 +29,7 @@ while getopts k:j:m:s:T:a:q:e:d:nh-: o; do
 	e) opt_env="${opt_env:-} $(printf %q "$OPTARG")" ;;
 	d) variables=$OPTARG ;;
 	n) opt_noload=1 ;;
+	r) keep=$OPTARG ;;
 	-) [ "$OPTARG" = full-log ] || die "unknown option --$OPTARG"; opt_full=1 ;;
 	h) sed -n '3,/^$/s/^# \?//p' "$0"; exit ;;
 	*) exit 2 ;;
@@ -62,8 +64,11 @@ fi
 	done
 	quietly make -s -j"$(nproc)" -f "$top/tests/vm/programs.mk" OUT="$work/programs" "${programs[@]}"
 )
+names=
 for k in $kernels; do
-	"$top/scripts/kernel.sh" "$k" >/dev/null
+	dir=$("$top/scripts/kernel.sh" "$k")
+	case $k in newest* | second* | *-newest-* | *-second-*) k=${dir##*/} ;; esac # the same one in all of this run
+	names="$names $k"
 	if [ -z "${opt_noload:-}" ]; then
 		# shellcheck disable=SC2086  # variables are words
 		ko=$("$top/scripts/build-module.sh" "$k" $variables)
@@ -71,6 +76,7 @@ for k in $kernels; do
 	fi
 	"$top/tests/vm/initramfs.sh" "$k" >/dev/null
 done
+kernels=${names# }
 
 export opt_mem opt_smp opt_append opt_qemu opt_timeout opt_env opt_noload opt_full results
 if [ "${tests[0]}" = shell ]; then
@@ -87,6 +93,8 @@ for t in "${tests[@]}"; do
 done | xargs -P "$jobs" -L 1 "$top/tests/vm/guest.sh" || true
 
 # A guest that left no counts at all has failed as well.
+[ -z "$keep" ] || find "$results" -name '*.ktap' -exec cp -t "$keep" {} +
+find "$results" -name '*.ktap' -delete
 ran=$(find "$results" -type f | wc -l)
 expected=$((${#tests[@]} * $(wc -w <<<"$kernels")))
 cat "$results"/* /dev/null 2>/dev/null | awk -v missing=$((expected - ran)) '
