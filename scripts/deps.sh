@@ -15,7 +15,7 @@ packages() {
 	suite) echo mmdebstrap ;;
 	demo) echo e2fsprogs ;;
 	check) echo gcc make sparse coccinelle shellcheck clang-format git perl python3 binutils xz-utils ;;
-	dkms) echo dkms ;;
+	dkms) echo dkms openssl ;; # openssl: for the key that DKMS signs with
 	*) die "unknown purpose: $1" ;;
 	esac
 }
@@ -24,7 +24,7 @@ missing=()
 for purpose; do
 	list=$(packages "$purpose")
 	for p in $list; do
-		[ "$(dpkg-query -W -f='${db:Status-Status}' "$p" 2>/dev/null)" = installed ] || missing+=("$p")
+		package_installed "$p" || missing+=("$p")
 	done
 done
 [ ${#missing[@]} -gt 0 ] || exit 0
