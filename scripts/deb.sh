@@ -16,7 +16,7 @@ out=$cache/deb/$suite
 build=$work/deb-$suite
 
 suite_get "$suite"
-apt_install "$suite" dpkg-dev debhelper dh-dkms $lint
+apt_install "$suite" build-essential dpkg-dev debhelper dh-dkms $lint
 lock "${build//\//_}"
 
 as_root rm -rf "$build"
