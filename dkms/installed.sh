@@ -5,7 +5,8 @@
 
 for module in "/lib/modules/$1"/updates/dkms/uksm.ko*; do
 	why=$(modinfo -F notbuilt "$module" 2>/dev/null)
-	[ -z "$why" ] || echo "uksm: it does not build for Linux $1, which will run without it: $why. Look for a newer uksm." \
-		"The whole log: /var/lib/dkms/uksm/*/$1/*/log/make.log"
+	[ -n "$why" ] || continue
+	log=$(ls -t /var/lib/dkms/uksm/*/"$1"/*/log/make.log | head -n 1)
+	echo "uksm: it does not build for Linux $1, which will run without it: $why. Look for a newer uksm. The whole log: $log"
 done
 exit 0

@@ -7,5 +7,5 @@ for pattern in '#error|\*\*\* uksm' ' error: ' '\*\*\* |[Ee]rror'; do
 	line=$(grep -aEm 1 -- "$pattern" "$1" 2>/dev/null) && break
 done
 printf '%s\n' "${line:-$1 names no error}" | tr -cd '[:print:]\n' |
-	sed -E 's|^.*/uksm/[^/ ]+/build/||; s/^[^ ]+: (fatal )?error: #error "?([^"]*)"?.*/\2/; s/^.*\*\*\* (uksm)/\1/; s/ +Stop\.$//' |
+	sed -E 's|^.*/uksm/[^/ ]+/build/||; s/^[^ ]+: error: #error "?(.*[^"])"?$/\1/; s/^.*\*\*\* (uksm)/\1/; s/ +Stop\.$//' |
 	cut -c 1-240

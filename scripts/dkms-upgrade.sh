@@ -4,16 +4,16 @@
 # make dkms-upgrade: what a user of Debian sees, in a full system each: bookworm, whose kernel goes from 6.1 to 6.12, and
 # trixie, from 7.2 to 7.3. The package is installed under the old kernel, apt upgrades the kernel, DKMS must rebuild the
 # module by itself; then both kernels are booted with systemd, from the disk, load, merge, give back and unload. Then what
-# must not load it (nouksm, kernels that want a signature), a kernel that it does not build for, and its removal.
-# Takes half an hour; the systems as they are before the package are kept in the cache. Each case is a line, the last
-# line sums up: "N passed, N failed".
+# must not load it (nouksm, kernels that want a signature), make install and what it says when it fails, a kernel that
+# it does not build for, and the package's removal. Takes half an hour; the systems as they are before the package are
+# kept in the cache. Each case is a line, the last line sums up: "N passed, N failed".
 
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
 # shellcheck source=scripts/suite.sh
 . "$top/scripts/suite.sh"
 
-passed=0 failed=0
+passed=0 failed=0 kept=0
 row() { printf '%-9s %-30s %-44s %s\n' "$@"; }
 
 # judge WHAT KERNEL DETAIL: $why is empty if it went well
@@ -102,6 +102,10 @@ make_disk() {
 	as_root cp "$top/tests/upgrade/check.sh" "$root/root/"
 	as_root cp "$top/tests/upgrade/uksm-check.service" "$root/etc/systemd/system/"
 	quietly in_root systemctl enable uksm-check
+	if [ "$suite" = "$last" ]; then
+		as_root mkdir "$root/root/uksm"
+		(cd "$top" && git ls-files -z -co --exclude-standard | as_root xargs -0 cp -P --parents -t "$root/root/uksm")
+	fi
 	in_root apt-get clean
 	size=$(as_root du -sm "$root" | cut -f 1)
 	quietly as_root mke2fs -q -t ext4 -d "$root" "$run/disk" "$((size * 5 / 4 + 300))M"
@@ -156,13 +160,33 @@ not_loaded() {
 	keep "$new-${option%%=*}"
 }
 
-# What a boot that failed left.
+# The package is purged while it runs, then make install and make uninstall, on a machine that reaches no archive.
+from_source() {
+	boot "$new" install
+	expect unit active loaded yes purged no
+	judge "the package is purged while it runs" "$new"
+	[ -n "$why" ] || { grep -q 'headers .* are missing' <<<"$(found noheaders)" || why="it says '$(found noheaders)'"; }
+	judge "make install without headers" "$new" "$(found noheaders)"
+	why=
+	grep -q 'does not build .*: planted; .*make.log' <<<"$(found nobuild)" || why="it says '$(found nobuild)'"
+	judge "make install, the build fails" "$new" "$(found nobuild)"
+	why=
+	expect installed active runs yes
+	judge "make install" "$new" "$(found install)"
+	why=
+	expect uninstall "uksm is gone" gone no left ""
+	judge "make uninstall" "$new" "$(found uninstall)"
+	keep "$new-install"
+}
+
+# What a boot left, if a case of it failed.
 keep() {
 	local f
 	for f in console found qemu; do
-		[ -z "$why" ] || cp "$run/$f" "$run/$1-$f"
+		[ $failed = $kept ] || cp "$run/$f" "$run/$1-$f"
 		rm -f "$run/$f"
 	done
+	kept=$failed
 }
 
 # A kernel that uksm does not build for: apt goes on, and says so.
@@ -214,6 +238,7 @@ suite_run() {
 		not_loaded "lockdown" lockdown=integrity failed 'locked down.*not one|locked down.*not signed'
 		not_loaded "module.sig_enforce" module.sig_enforce=1 failed 'sig_enforce'
 	fi
+	[ "$suite" != "$last" ] || from_source
 	unknown_kernel
 	remove_package
 	as_root rm -rf "$root" "$run/disk"

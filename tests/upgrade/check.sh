@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 # Runs in the guests of scripts/dkms-upgrade.sh at the end of their boot, and writes what it sees to the second serial
-# line, as NAME=VALUE. The kernel's command line says what to look for: check=merge, or check=look.
+# line, as NAME=VALUE. The kernel's command line says what to do: check=merge, look (at what is there), or install (from the source,
+# instead of the package).
 
 exec >/dev/ttyS1 2>&1
 stty -F /dev/ttyS1 -opost
@@ -68,6 +69,29 @@ if [ "$mode" = merge ]; then
 	echo "still=$(loaded)"
 	echo "after=$(answers 2)"
 	wait
+fi
+
+# make, of which the last line is told, but make's own.
+source_make() { make -s -C /root/uksm "$1" 2>&1 </dev/null | grep -v '^make: ' | tail -n 1; }
+compat=/root/uksm/include/uksm/compat.h
+if [ "$mode" = install ]; then
+	export HOME=/root
+	dpkg --purge uksm-dkms >/dev/null
+	echo "purged=$(loaded)"
+	mv "/lib/modules/$(uname -r)/build" /root/build
+	echo "noheaders=$(source_make install)"
+	mv /root/build "/lib/modules/$(uname -r)/build"
+	cp $compat /root/compat.h
+	sed -i '/define UKSM_COMPAT_H/a #error "planted"' $compat
+	echo "nobuild=$(source_make install)"
+	cp /root/compat.h $compat
+	echo "install=$(source_make install)"
+	echo "installed=$(state)"
+	echo "runs=$(loaded)"
+	echo "uninstall=$(source_make uninstall)"
+	echo "gone=$(loaded)"
+	echo "left=$(find /etc /lib/modules /usr/lib /usr/src /usr/share/doc /var/lib/dkms -name '*uksm*' ! -name 'uksm-check*' |
+		tr '\n' ' ')"
 fi
 echo "bad=$(dmesg | grep -m 1 -E "$(cat /root/bad)")"
 echo "end=$mode"
