@@ -6,7 +6,7 @@
 for module in "/lib/modules/$1"/updates/dkms/uksm.ko*; do
 	why=$(modinfo -F notbuilt "$module" 2>/dev/null)
 	[ -n "$why" ] || continue
-	log=$(ls -t /var/lib/dkms/uksm/*/"$1"/*/log/make.log | head -n 1)
+	for log in /var/lib/dkms/uksm/*/"$1"/*/log/make.log; do :; done
 	echo "uksm: it does not build for Linux $1, which will run without it: $why. Look for a newer uksm. The whole log: $log"
 done
 exit 0
