@@ -235,8 +235,8 @@ suite_run() {
 	merge_on "$new"
 	if [ "$suite" = "$last" ]; then
 		not_loaded "nouksm on the command line" nouksm inactive '^$'
-		not_loaded "lockdown" lockdown=integrity failed 'locked down.*not one|locked down.*not signed'
-		not_loaded "module.sig_enforce" module.sig_enforce=1 failed 'sig_enforce'
+		not_loaded "lockdown" lockdown=integrity failed 'started with lockdown=, .* is not enrolled'
+		not_loaded "module.sig_enforce" module.sig_enforce=1 failed 'with module.sig_enforce, .* is not enrolled'
 	fi
 	[ "$suite" != "$last" ] || from_source
 	unknown_kernel
