@@ -14,6 +14,7 @@ packages() {
 	kernel) echo gcc make libc6-dev flex bison bc libelf-dev libssl-dev xz-utils kmod ;; # to build one
 	suite) echo mmdebstrap ;;
 	demo) echo e2fsprogs ;;
+	secureboot) echo ovmf sbsigntool openssl e2fsprogs xz-utils ;;
 	check) echo gcc make sparse coccinelle shellcheck clang-format git perl python3 binutils xz-utils ;;
 	dkms) echo dkms openssl ;; # openssl: for the key that DKMS signs with
 	*) die "unknown purpose: $1" ;;

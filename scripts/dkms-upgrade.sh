@@ -4,7 +4,7 @@
 # make dkms-upgrade: what a user of Debian sees, in a full system each: bookworm, whose kernel goes from 6.1 to 6.12, and
 # trixie, from 7.2 to 7.3. The package is installed under the old kernel, apt upgrades the kernel, DKMS must rebuild the
 # module by itself; then both kernels are booted with systemd, from the disk, load, merge, give back and unload. Then what
-# must not load it (nouksm, kernels that want a signature), make install and what it says when it fails, a kernel that
+# must not load it (nouksm, lockdown, Secure Boot), make install and what it says when it fails, a kernel that
 # it does not build for, and the package's removal. Takes half an hour; the systems as they are before the package are
 # kept in the cache. Each case is a line, the last line sums up: "N passed, N failed".
 
@@ -113,13 +113,14 @@ make_disk() {
 }
 
 # boot KERNEL WHAT [OPTION...]: what check.sh found is in $run/found. Without cmpxchg16b: QEMU 7.2 gets it wrong now and
-# then, and kernels from 6.12 on die of it in their allocator.
+# then, and kernels from 6.12 on die of it in their allocator. $machine is more for QEMU, $image another kernel image.
+machine=(-smp 2) image=
 boot() {
 	local kernel=$1 what=$2
 	shift 2
 	timeout -k 5 900 qemu-system-x86_64 -nodefaults -no-user-config -display none -no-reboot -snapshot \
-		-accel tcg,thread=multi -cpu max,-cx16 -smp 2 -m 1024 -drive "file=$run/disk,format=raw,if=virtio" \
-		-kernel "$root/boot/vmlinuz-$kernel" -initrd "$root/boot/initrd.img-$kernel" \
+		-accel tcg,thread=multi -cpu max,-cx16 -m 1024 -drive "file=$run/disk,format=raw,if=virtio" \
+		"${machine[@]}" -kernel "${image:-$root/boot/vmlinuz-$kernel}" -initrd "$root/boot/initrd.img-$kernel" \
 		-serial "file:$run/console" -serial "file:$run/found" \
 		-append "root=/dev/vda ro console=ttyS0 quiet systemd.show_status=0 panic=-1 check=$what $*" \
 		</dev/null >"$run/qemu" 2>&1 || true
@@ -157,7 +158,35 @@ not_loaded() {
 	expect unit "$unit" loaded no
 	[ -n "$why" ] || grep -qE "$said" <<<"$(found said)" || why="it says '$(found said)'"
 	judge "$title" "$new" "$(found said)"
-	keep "$new-${option%%=*}"
+	keep "$new-${option%%=*}-refused"
+}
+
+# Firmware whose only keys are those that ovmf brings, and a kernel that is signed with one of them. It does not know
+# DKMS's key; the module is refused. Then it is signed with one that is enrolled.
+secure_boot() {
+	local code=/usr/share/OVMF/OVMF_CODE_4M.secboot.fd cert=/usr/share/ovmf/PkKek-1-snakeoil.pem key=$run/key
+	local dir=/usr/lib/modules/$new/updates/dkms
+	"$top/scripts/deps.sh" secureboot
+	cp /usr/share/OVMF/OVMF_VARS_4M.snakeoil.fd "$run/vars"
+	quietly openssl rsa -passin pass:snakeoil -in "${cert%.pem}.key" -out "$key"
+	image=$run/vmlinuz
+	quietly sbsign --key "$key" --cert "$cert" --output "$image" "$root/boot/vmlinuz-$new"
+	machine=(-M "q35,smm=on" -smp 1 -global "driver=cfi.pflash01,property=secure,value=on"
+		-drive "if=pflash,format=raw,unit=0,readonly=on,file=$code" -drive "if=pflash,format=raw,unit=1,file=$run/vars")
+	not_loaded "Secure Boot, a key that is not enrolled" "" failed 'Secure Boot is on, .* is not enrolled: mokutil'
+
+	as_root cp "$key" "$root/root/key"
+	as_root cp "$cert" "$root/root/cert"
+	# shellcheck disable=SC2016  # the inner shell expands these
+	quietly in_root sh -c 'cd /root && xz -dc "$1/uksm.ko.xz" >uksm.ko &&
+		"/lib/modules/$2/build/scripts/sign-file" sha256 key cert uksm.ko && xz -f uksm.ko' sh "$dir" "$new"
+	printf '%s\n' "cd $dir" "rm uksm.ko.xz" "write $root/root/uksm.ko.xz uksm.ko.xz" >"$run/edit"
+	quietly debugfs -w -f "$run/edit" "$run/disk"
+	boot "$new" look
+	expect unit active loaded yes
+	judge "Secure Boot, a key that is enrolled" "$new"
+	keep "$new-secure-boot"
+	machine=(-smp 2) image=
 }
 
 # The package is purged while it runs, then make install and make uninstall, on a machine that reaches no archive.
@@ -238,7 +267,10 @@ suite_run() {
 		not_loaded "lockdown" lockdown=integrity failed 'started with lockdown=, .* is not enrolled'
 		not_loaded "module.sig_enforce" module.sig_enforce=1 failed 'with module.sig_enforce, .* is not enrolled'
 	fi
-	[ "$suite" != "$last" ] || from_source
+	if [ "$suite" = "$last" ]; then
+		from_source
+		secure_boot
+	fi
 	unknown_kernel
 	remove_package
 	as_root rm -rf "$root" "$run/disk"

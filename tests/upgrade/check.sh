@@ -48,6 +48,7 @@ answers() {
 	cat "/run/answer$1".?
 }
 
+echo # firmware leaves something of its own in this line
 echo "kernel=$(uname -r)"
 echo "unit=$(state)"
 echo "condition=$(systemctl show -p ConditionResult --value uksm)"
