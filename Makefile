@@ -20,6 +20,12 @@ install: ## install into this machine's kernels with DKMS, and load it
 uninstall: ## undo install
 	@scripts/uninstall.sh
 
+deb: ## build the Debian package uksm-dkms (SUITE=trixie: in a chroot of that suite), and print where it is
+	@scripts/deb.sh $(SUITE)
+
+dkms-upgrade: ## see DKMS rebuild it when Debian upgrades the kernel, and the old and new kernels merge (long)
+	@scripts/dkms-upgrade.sh
+
 test: ## unit tests, then guest tests on stock kernels and a part of them on the debug kernel (DEBUG=no: not that)
 	@scripts/test.sh
 
@@ -55,4 +61,4 @@ clean: ## remove what make all built
 help: ## this
 	@sed -nE 's/^([a-z%-]+):.*## (.*)/\1\t\2/p' Makefile | expand -t 14
 
-.PHONY: all demo install uninstall test test-debug matrix vmtest shell stress mutants check clean help
+.PHONY: all demo install uninstall deb dkms-upgrade test test-debug matrix vmtest shell stress mutants check clean help

@@ -14,7 +14,7 @@ kernels=${CHECK_KERNELS:-6.1 6.12}
 cd "$top"
 "$top/scripts/deps.sh" build check
 
-kernel_code() { find src include -name '*.[ch]'; }
+kernel_code() { find src include dkms -name '*.[ch]'; }
 scripts() { git ls-files -co --exclude-standard | xargs grep -lsE '^(#!/bin/(ba)?sh|# shellcheck shell)'; }
 
 step_whitespace() { git diff --check "$(git hash-object -t tree /dev/null)"; }

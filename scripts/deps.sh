@@ -14,8 +14,9 @@ packages() {
 	kernel) echo gcc make libc6-dev flex bison bc libelf-dev libssl-dev xz-utils kmod ;; # to build one
 	suite) echo mmdebstrap ;;
 	demo) echo e2fsprogs ;;
+	secureboot) echo ovmf sbsigntool openssl e2fsprogs xz-utils ;;
 	check) echo gcc make sparse coccinelle shellcheck clang-format git perl python3 binutils xz-utils ;;
-	dkms) echo dkms ;;
+	dkms) echo dkms openssl ;; # openssl: for the key that DKMS signs with
 	*) die "unknown purpose: $1" ;;
 	esac
 }
@@ -24,7 +25,7 @@ missing=()
 for purpose; do
 	list=$(packages "$purpose")
 	for p in $list; do
-		[ "$(dpkg-query -W -f='${db:Status-Status}' "$p" 2>/dev/null)" = installed ] || missing+=("$p")
+		package_installed "$p" || missing+=("$p")
 	done
 done
 [ ${#missing[@]} -gt 0 ] || exit 0

@@ -1,41 +1,49 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # make install: register the module with DKMS, which from now on builds it for each kernel that is installed, build it
-# for the running one, and load it.
+# for the running one, load it, and have it loaded at each boot. docs/install.md has more.
 
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
 
 version=$(sed -n 's/^PACKAGE_VERSION="\(.*\)"/\1/p' "$top/dkms.conf")
 kernel=$(uname -r)
-src=/usr/src/uksm-$version
+tree=/var/lib/dkms/uksm/$version
 
+need_root
+! package_installed uksm-dkms || die "the package uksm-dkms is installed: keep it, or first apt remove uksm-dkms"
 "$top/scripts/deps.sh" dkms
 if ! [ -e "/lib/modules/$kernel/build/Makefile" ]; then
 	say "installing the headers of the running kernel, $kernel"
-	apt_install "$host_suite" "linux-headers-$kernel" ||
-		die "no headers for $kernel: install your distribution's package of them and try again"
+	apt_install "$host_suite" "linux-headers-$kernel" 2>/dev/null ||
+		die "the headers of the running kernel, $kernel, are missing, and apt has no linux-headers-$kernel: install your" \
+			"distribution's package of them, or start a kernel that has them, then make install again"
 fi
 
 if [ -n "$(dkms status "uksm/$version")" ]; then
-	say "removing the installed uksm $version first"
+	say "removing the uksm $version that is there"
 	quietly as_root dkms remove "uksm/$version" --all
 fi
-say "copying the source to $src"
-as_root rm -rf "$src"
-as_root mkdir -p "$src"
-(
-	cd "$top"
-	find Kbuild dkms.conf LICENSE src include \( -name '*.[ch]' ! -name '*.mod.c' -o -name Kbuild -o -name dkms.conf \
-		-o -name LICENSE \) -print0 | as_root xargs -0 cp --parents -t "$src"
-)
+say "copying the source to /usr/src/uksm-$version"
+as_root "$top/scripts/stage.sh" / etc/systemd/system
 quietly as_root dkms add "uksm/$version"
+
 say "building for $kernel"
-quietly as_root dkms build "uksm/$version" -k "$kernel"
-quietly as_root dkms install "uksm/$version" -k "$kernel"
-say "loading"
-if ! as_root modprobe uksm; then
-	as_root dmesg | grep uksm: | tail -n 3 >&2
-	die "the module is installed, but this kernel does not load it; see above"
+if ! out=$(as_root dkms build "uksm/$version" -k "$kernel" 2>&1 </dev/null); then
+	log=$tree/build/make.log
+	[ -e "$log" ] || die "DKMS does not build it: $(tail -n 3 <<<"$out")"
+	die "it does not build for $kernel: $("$top/dkms/reason.sh" "$log"); the whole log is $log. Look for a newer uksm, and" \
+		"see docs/install.md"
 fi
-say "done. See it work:  grep . /sys/kernel/mm/uksm/*      Undo:  make uninstall"
+say "installing"
+quietly as_root dkms install "uksm/$version" -k "$kernel"
+if [ -d /run/systemd/system ]; then
+	quietly as_root systemctl daemon-reload
+	quietly as_root systemctl enable uksm
+fi
+
+say "loading"
+as_root /usr/lib/uksm/load ||
+	die "it is installed, but does not run; the line above says what to do. make uninstall removes it"
+[ ! -d /run/systemd/system ] || quietly as_root systemctl start uksm
+say "done, now and at each boot.  See it work: grep . /sys/kernel/mm/uksm/*  Off: systemctl disable --now uksm  Undo: make uninstall"

@@ -29,6 +29,12 @@ as_root() {
 	if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
 }
 
+need_root() {
+	[ "$(id -u)" = 0 ] || sudo -v || die "this needs root, and you cannot use sudo: run it as root"
+}
+
+package_installed() { [ "$(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
+
 # Take the lock NAME until this shell ends: one at a time may fetch or build one thing.
 lock() {
 	local fd
