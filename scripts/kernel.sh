@@ -5,6 +5,7 @@
 #   vmlinuz, lib/modules/RELEASE/, release, config
 #   suite   the Debian suite whose compiler builds modules for it
 #   kdir    the build directory for modules, as seen in that suite
+#   busybox, headers/   those of another architecture have their own
 # -n: only print it if it is there, else fail.
 # A package's exact version is looked up each time one is fetched: old ones vanish from the archive.
 
@@ -12,16 +13,18 @@
 . "$(dirname "$0")/lib.sh"
 # shellcheck source=scripts/suite.sh
 . "$top/scripts/suite.sh"
+# shellcheck source=scripts/arm64.sh
+. "$top/scripts/arm64.sh"
 
 cached_only=
 [ "${1-}" != -n ] || { cached_only=1; shift; }
 name=${1-}
 
-case ${name%-*} in
+case ${name%%-*} in
 6.1 | 6.12) suite=bookworm ;;
 7.[0-9]) suite=trixie ;;
 debug) suite=$host_suite ;;
-*) die "usage: kernel.sh [-n] {6.1|6.12|7.2|7.3}[-rt|-full] | debug" ;;
+*) die "usage: kernel.sh [-n] {6.1|6.12|7.2|7.3}[-rt|-full][-arm64] | debug" ;;
 esac
 dir=$cache/kernels/$name
 
@@ -79,6 +82,17 @@ fetch() {
 	publish "$tmp/k" "$release"
 }
 
+fetch_arm() {
+	local release
+	suite_get "$suite"
+	make_tmp
+	mkdir "$tmp/k"
+	release=$(arm_kernel "$name" "$suite" "$tmp/k")
+	echo "$suite" >"$tmp/k/suite"
+	echo "$dir/headers" >"$tmp/k/kdir"
+	publish "$tmp/k" "$release"
+}
+
 # What is half done lies in $tmp, beside its place; it is moved there when it is whole.
 make_tmp() {
 	mkdir -p "$cache/kernels"
@@ -132,6 +146,7 @@ usable() {
 	[ -e "$dir/release" ] || return 1
 	case $name in
 	debug) cmp -s "$dir/fragment" "$top/tests/vm/debug.config" && [ -e "$(cat "$dir/kdir")/Module.symvers" ] ;;
+	*-arm64) suite_there "$suite" && arm_usable "$suite" "$dir" ;;
 	*) suite_there "$suite" && has_headers "$(cat "$dir/release")" ;;
 	esac
 }
@@ -140,6 +155,10 @@ lock "kernel-$name"
 if ! usable; then
 	[ -z "$cached_only" ] || exit 1
 	"$top/scripts/deps.sh" build vm
-	if [ "$name" = debug ]; then build_debug; else fetch; fi
+	case $name in
+	debug) build_debug ;;
+	*-arm64) fetch_arm ;;
+	*) fetch ;;
+	esac
 fi
 echo "$dir"
