@@ -7,6 +7,8 @@
 
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
+# shellcheck source=scripts/arm64.sh
+. "$top/scripts/arm64.sh"
 
 [ $# -gt 0 ] || die "usage: build-module.sh KERNEL [VARIABLE=value...]"
 kernel=$1
@@ -33,6 +35,10 @@ done
 (cd "$build" && sources) | while read -r f; do
 	[ -e "$f" ] || rm "$build/$f"
 done
+
+case $kernel in
+*-arm64) set -- ARCH=arm64 "CROSS_COMPILE=$arm_cross" "$@" ;;
+esac
 
 # BTF needs the kernel's vmlinux, which the headers packages have since 6.12. That it is left out is said, and no fault.
 log=$build/build.log

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# usage: scripts/deps.sh build|vm|demo|kernel|suite|check|dkms...
+# usage: scripts/deps.sh build|vm|arm64|demo|kernel|suite|check|dkms...
 # Install the packages that a purpose needs and this machine lacks. Says so; silent when there is nothing to do.
 
 # shellcheck source=scripts/lib.sh
@@ -11,6 +11,7 @@ packages() {
 	build) echo gcc make libc6-dev ;;
 	unit) echo gcc make libc6-dev libxxhash-dev ;;
 	vm) echo gcc make libc6-dev qemu-system-x86 busybox-static cpio kmod xz-utils zstd ;;
+	arm64) echo gcc-aarch64-linux-gnu libc6-dev-arm64-cross make qemu-system-arm ;;
 	kernel) echo gcc make libc6-dev flex bison bc libelf-dev libssl-dev xz-utils kmod ;; # to build one
 	suite) echo mmdebstrap ;;
 	demo) echo e2fsprogs ;;

@@ -5,9 +5,11 @@
 #   vmlinuz, lib/modules/RELEASE/, release, config
 #   suite   the Debian suite whose compiler builds modules for it
 #   kdir    the build directory for modules, as seen in that suite
+#   busybox, headers/   those of another architecture have their own
 # NAME is SUITE-SERIES-FLAVOUR, such as trixie-6.12-rt. The flavour is amd64, cloud or rt; the series may be "newest" or
 # "second", see tests/kernels. Short names: SERIES, SERIES-rt and SERIES-full are the cloud, rt and amd64 flavours of
-# bookworm's 6.x and of trixie's other kernels. "debug" is built here.
+# bookworm's 6.x and of trixie's other kernels. "debug" is built here. SERIES[-rt|-full]-arm64 are kernels
+# for arm64, of the same suites.
 #   -n   only print it if it is there, else fail
 #   -u   fetch it again if the archive has a newer one by now
 #   -l   print the names of all kernels of tests/kernels
@@ -18,6 +20,8 @@
 . "$(dirname "$0")/lib.sh"
 # shellcheck source=scripts/suite.sh
 . "$top/scripts/suite.sh"
+# shellcheck source=scripts/arm64.sh
+. "$top/scripts/arm64.sh"
 
 list() {
 	local suite all series
@@ -42,6 +46,10 @@ resolve() {
 	local any="($number|newest|second)"
 	if [ "$name" = debug ]; then
 		suite=$host_suite
+		return
+	elif [[ $name =~ ^($number)(-rt|-full|-16k)?-arm64$ ]]; then
+		suite=trixie
+		[[ $name != 6.* ]] || suite=bookworm
 		return
 	elif [[ $name =~ ^$any(-rt|-full)?$ ]]; then
 		series=${BASH_REMATCH[1]} flavour=${BASH_REMATCH[2]#-}
@@ -143,6 +151,17 @@ fetch() {
 		apt_retry "$suite" apt-get -qq -y --auto-remove -o DPkg::Lock::Timeout=600 purge "linux-headers-$old" || true
 }
 
+fetch_arm() {
+	local release
+	suite_get "$suite"
+	make_tmp
+	mkdir "$tmp/k"
+	release=$(arm_kernel "$name" "$suite" "$tmp/k")
+	echo "$suite" >"$tmp/k/suite"
+	echo "$dir/headers" >"$tmp/k/kdir"
+	publish "$tmp/k" "$release"
+}
+
 # What is half done lies in $tmp, beside its place; it is moved there when it is whole.
 make_tmp() {
 	mkdir -p "$cache/kernels"
@@ -196,13 +215,14 @@ usable() {
 	[ -e "$dir/release" ] || return 1
 	case $name in
 	debug) cmp -s "$dir/fragment" "$top/tests/vm/debug.config" && [ -e "$(cat "$dir/kdir")/Module.symvers" ] ;;
+	*-arm64) suite_there "$suite" && arm_usable "$suite" "$dir" ;;
 	*) suite_there "$suite" && has_headers "$(cat "$dir/release")" ;;
 	esac
 }
 
 current() {
 	local newest
-	[ -n "$update" ] && [ "$name" != debug ] || return 0
+	[ -n "$update" ] && [ -n "${short-}" ] || return 0
 	suite_update "$suite"
 	newest=$(newest_release)
 	[ -z "$newest" ] || [ "$newest" = "$(cat "$dir/release")" ]
@@ -216,6 +236,10 @@ lock "kernel-$name"
 if ! usable || ! current; then
 	[ -z "$cached_only" ] || exit 1
 	"$top/scripts/deps.sh" build vm
-	if [ "$name" = debug ]; then build_debug; else fetch; fi
+	case $name in
+	debug) build_debug ;;
+	*-arm64) fetch_arm ;;
+	*) fetch ;;
+	esac
 fi
 echo "$dir"

@@ -367,6 +367,7 @@ void uksm_frame_publish(struct uksm_frame *frame, struct page *from)
 	unsigned long flags;
 
 	copy_highpage(&folio->page, from);
+	flush_dcache_page(&folio->page);
 	__folio_mark_uptodate(folio);
 	__folio_set_swapbacked(folio);
 #ifndef UKSM_MUTANT_DIRTY

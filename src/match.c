@@ -470,6 +470,7 @@ unsigned int uksm_match_huge(struct uksm_visit *v, struct vm_area_struct *vma,
 		page.sample = uksm_digest_sample(addr, v->space->seed);
 		uksm_match_settled(v, i, page.sample);
 		if (all && v->clean != clean &&
+		    !uksm_page_is_tagged(folio_page(folio, i)) &&
 		    (uksm_match_zero(v, &page, vma, addr) ||
 		     uksm_match_other(v, &page, addr)))
 			equal++;

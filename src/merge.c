@@ -196,7 +196,7 @@ static void uksm_merge_protect(struct vm_area_struct *vma,
 		pte_t *ptep = uksm_change_pte(&c, req);
 
 		if (!uksm_folio_try_share(req->folio)) {
-			set_pte_at(mm, req->addr, ptep, req->pte);
+			uksm_set_pte(vma, req->addr, ptep, req->pte);
 			uksm_req_drop(req, UKSM_REQ_BUSY);
 			continue;
 		}
@@ -205,7 +205,7 @@ static void uksm_merge_protect(struct vm_area_struct *vma,
 			folio_mark_dirty(req->folio);
 #endif
 		req->pte = pte_wrprotect(pte_mkclean(req->pte));
-		set_pte_at(mm, req->addr, ptep, req->pte);
+		uksm_set_pte(vma, req->addr, ptep, req->pte);
 		req->state = UKSM_REQ_PROTECTED;
 	}
 	uksm_change_end(&c);
@@ -236,7 +236,7 @@ static bool uksm_pages_equal(struct page *a, struct page *b)
 {
 	const void *pa = kmap_local_page(a);
 	const void *pb = kmap_local_page(b);
-	bool equal = !memcmp(pa, pb, PAGE_SIZE);
+	bool equal = !memcmp(pa, pb, PAGE_SIZE) && !uksm_page_is_tagged(b);
 
 #ifdef UKSM_MUTANT_COMPARE
 	equal = true;
@@ -263,6 +263,8 @@ static enum uksm_req_state uksm_req_compare(struct uksm_req *req,
 	struct uksm_frame *frame = req->frame;
 	enum uksm_req_state state;
 
+	if (uksm_page_is_tagged(&req->folio->page))
+		return UKSM_REQ_DROPPED;
 	if (!frame)
 		return uksm_page_is_zero(&req->folio->page) ? UKSM_REQ_READY :
 							      UKSM_REQ_DROPPED;
@@ -364,8 +366,8 @@ static void uksm_merge_map(struct vm_area_struct *vma, struct uksm_batch *batch)
 		    (folio_test_hwpoison(kfolio) ||
 		     uksm_broken(!folio_test_locked(kfolio) ||
 				 !uksm_frame_holds(req->frame, kfolio)))) {
-			set_pte_at(mm, req->addr, uksm_change_pte(&c, req),
-				   req->pte);
+			uksm_set_pte(vma, req->addr, uksm_change_pte(&c, req),
+				     req->pte);
 			req->state = UKSM_REQ_READY;
 			continue;
 		}
@@ -381,8 +383,8 @@ static void uksm_merge_map(struct vm_area_struct *vma, struct uksm_batch *batch)
 			uksm_mm_dec_anon(mm);
 #endif
 		}
-		set_pte_at(mm, req->addr, uksm_change_pte(&c, req),
-			   uksm_req_new_pte(req, kfolio, vma));
+		uksm_set_pte(vma, req->addr, uksm_change_pte(&c, req),
+			     uksm_req_new_pte(req, kfolio, vma));
 		uksm_rmap_remove(req->folio, vma);
 		req->state = UKSM_REQ_MERGED;
 	}

@@ -445,9 +445,10 @@ u64 uksm_spaces_refresh(void)
  */
 bool uksm_space_takes(struct uksm_space *space, struct vm_area_struct *vma)
 {
-	const unsigned long never =
-		VM_SHARED | VM_MAYSHARE | VM_PFNMAP | VM_IO | VM_DONTEXPAND |
-		VM_HUGETLB | VM_MIXEDMAP | VM_SHADOW_STACK | VM_DROPPABLE;
+	const unsigned long never = VM_SHARED | VM_MAYSHARE | VM_PFNMAP |
+				    VM_IO | VM_DONTEXPAND | VM_HUGETLB |
+				    VM_MIXEDMAP | VM_SHADOW_STACK |
+				    VM_DROPPABLE | VM_MTE;
 
 	if ((vma->vm_flags & never) || !vma->anon_vma || vma_is_dax(vma) ||
 	    vma_is_temporary_stack(vma))

@@ -135,7 +135,8 @@ bool uksm_walk_maps(struct vm_area_struct *vma, unsigned long addr,
 static bool uksm_folio_excluded(struct folio *folio)
 {
 	return folio_test_large(folio) || folio_is_zone_device(folio) ||
-	       folio_test_hwpoison(folio) || !folio_test_uptodate(folio);
+	       folio_test_hwpoison(folio) || !folio_test_uptodate(folio) ||
+	       uksm_page_is_tagged(&folio->page);
 }
 
 /*
@@ -209,8 +210,8 @@ static bool uksm_visit_pte(struct uksm_visit *v, struct vm_area_struct *vma,
 }
 
 /* Take the dirty bits off the pages of v->aged in the range. PTE lock held. */
-static void uksm_visit_age(struct uksm_visit *v, pte_t *ptep,
-			   unsigned long start, unsigned long end)
+static void uksm_visit_age(struct uksm_visit *v, struct vm_area_struct *vma,
+			   pte_t *ptep, unsigned long start, unsigned long end)
 {
 	unsigned int first = uksm_page_nr(start);
 	unsigned int nr = (end - start) >> PAGE_SHIFT;
@@ -238,8 +239,8 @@ static void uksm_visit_age(struct uksm_visit *v, pte_t *ptep,
 	uksm_flush_range(v->mm, from, to);
 	for (i = first; i < first + nr; i++)
 		if (test_bit(i, v->aged))
-			set_pte_at(v->mm, v->base + i * PAGE_SIZE,
-				   ptep + i - first, pte_mkclean(v->pte[i]));
+			uksm_set_pte(vma, v->base + i * PAGE_SIZE,
+				     ptep + i - first, pte_mkclean(v->pte[i]));
 }
 
 /**
@@ -276,6 +277,6 @@ void uksm_walk_collect(struct uksm_visit *v, struct vm_area_struct *vma,
 		}
 	}
 	if (age)
-		uksm_visit_age(v, ptep, start, end);
+		uksm_visit_age(v, vma, ptep, start, end);
 	pte_unmap_unlock(ptep, ptl);
 }

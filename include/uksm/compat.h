@@ -32,7 +32,14 @@
 #include <linux/version.h>
 
 #include <asm/tlbflush.h>
+#ifdef CONFIG_ARM64
+#include <asm/mte.h>
+#include <asm/tlb.h>
+#endif
 
+#if !defined(CONFIG_X86_64) && !defined(CONFIG_ARM64)
+#error "uksm runs on x86-64 and arm64 only"
+#endif
 #if KERNEL_VERSION(6, 1, 0) > LINUX_VERSION_CODE
 #error "uksm needs Linux 6.1 or newer"
 #endif
@@ -48,15 +55,25 @@
 #ifndef CONFIG_MMU_NOTIFIER
 #error "uksm needs CONFIG_MMU_NOTIFIER"
 #endif
-#ifndef CONFIG_HAVE_STATIC_CALL
+/*
+ * x86: with indirect branch tracking only a direct call may go to a looked-up
+ * address, which may have no ENDBR. arm64 has no static calls, or only since
+ * 7.x and with CFI; there the generic ones are calls through a pointer, to the
+ * entry of a function that others call as well.
+ */
+#if defined(CONFIG_X86_64) && !defined(CONFIG_HAVE_STATIC_CALL)
 #error "uksm needs CONFIG_HAVE_STATIC_CALL: direct calls of what is bound"
 #endif
-#ifndef CONFIG_64BIT
-#error "uksm needs a 64-bit kernel"
+#if defined(CONFIG_ARM64) && !defined(CONFIG_ARM64_4K_PAGES)
+#error "uksm needs pages of 4 KiB: on arm64 a kernel with CONFIG_ARM64_4K_PAGES"
+#endif
+#ifdef CONFIG_CPU_BIG_ENDIAN
+#error "uksm does not know big-endian kernels"
 #endif
 
 /* Not shown to modules by asm/tlbflush.h; Kbuild has compared the two. */
-#ifdef UKSM_HAVE_FLUSH_RANGE
+#ifndef CONFIG_X86_64
+#elif defined(UKSM_HAVE_FLUSH_RANGE)
 void flush_tlb_mm_range(struct mm_struct *mm, unsigned long start,
 			unsigned long end, unsigned int stride_shift,
 			bool freed_tables);
@@ -136,6 +153,23 @@ static inline struct dev_pagemap *uksm_dev_pagemap_get(unsigned long pfn)
 #ifndef VM_DROPPABLE
 #define VM_DROPPABLE VM_NONE
 #endif
+
+/*
+ * Memory with tags (arm64): two pages may be equal but for the tags. KVM tags
+ * pages also where the area is not marked. As in memcmp_pages() of arm64.
+ */
+#ifndef VM_MTE
+#define VM_MTE VM_NONE
+#endif
+
+static inline bool uksm_page_is_tagged(struct page *page)
+{
+#ifdef CONFIG_ARM64
+	return system_supports_mte() && page_mte_tagged(page);
+#else
+	return false;
+#endif
+}
 
 /* A page as a fault at @addr would have it, by the policies that apply there. */
 static inline struct folio *

@@ -3,9 +3,9 @@
  * ksyms.h - what uksm uses of the kernel and the kernel does not export
  *
  * A function is a static call with the prototype of the kernel's own header:
- * a changed signature is a compile error, and the call is a direct one, so
- * that indirect branch tracking has nothing to object to. A datum is a typed
- * pointer. Both are bound by uksm_ksyms_init(), all or none.
+ * a changed signature is a compile error, and the call is a direct one (on
+ * x86-64), so that indirect branch tracking has nothing to object to. A datum
+ * is a typed pointer. Both are bound by uksm_ksyms_init(), all or none.
  */
 #ifndef UKSM_KSYMS_H
 #define UKSM_KSYMS_H
@@ -67,16 +67,35 @@
 #define UKSM_KSYMS_POISON(F)
 #endif
 
+/*
+ * arm64 flushes by inline functions, which use what is not exported. So do the
+ * gathering of an unmap, and set_pte_at().
+ */
+#ifdef CONFIG_ARM64
+#define UKSM_KSYMS_FLUSH(F)                       \
+	F(tlb_gather_mmu, "flush after a change") \
+	F(tlb_finish_mmu, "flush after a change")
+#ifdef ptep_modify_prot_commit
+#define UKSM_KSYMS_SET(F) F(ptep_modify_prot_commit, "change page tables")
+#else
+#define UKSM_KSYMS_SET(F)
+#endif
+#else
+#define UKSM_KSYMS_FLUSH(F) F(flush_tlb_mm_range, "flush after a change")
+#define UKSM_KSYMS_SET(F)
+#endif
+
 /* Every function: F(name, what it is for). All are required. */
 #define UKSM_KSYM_FUNCTIONS(F)                                          \
 	F(rmap_walk_ksm, "let the kernel find mappers")                 \
 	F(folio_migrate_ksm, "follow a frame that moves")               \
-	F(flush_tlb_mm_range, "flush after a change")                   \
 	F(__mmu_notifier_invalidate_range_start, "tell KVM and IOMMUs") \
 	F(__mmu_notifier_invalidate_range_end, "tell KVM and IOMMUs")   \
 	F(folio_free_swap, "free the slot of a merged page")            \
 	F(lru_add_drain_all, "see fresh pages")                         \
 	F(__put_anon_vma, "forget a mapper")                            \
+	UKSM_KSYMS_FLUSH(F)                                             \
+	UKSM_KSYMS_SET(F)                                               \
 	UKSM_KSYMS_RMAP(F)                                              \
 	UKSM_KSYMS_TREE(F)                                              \
 	UKSM_KSYMS_PTE(F)                                               \
@@ -253,10 +272,46 @@ static inline int uksm_split_folio(struct folio *folio)
 #endif
 }
 
+/*
+ * Flush a range of PTEs that were cleared, on all CPUs, before this returns.
+ * PTE lock held. On arm64 as an unmap does it: it knows what the kernel's own
+ * flush does beside (IOMMUs that share the page table, errata). A gathering
+ * that is for the flush alone has no pages to free.
+ */
 static inline void uksm_flush_range(struct mm_struct *mm, unsigned long start,
 				    unsigned long end)
 {
+#ifdef CONFIG_ARM64
+	struct mmu_gather tlb;
+
+	uksm_kcall(tlb_gather_mmu)(&tlb, mm);
+	tlb_flush_pte_range(&tlb, start, end - start);
+	uksm_kcall(tlb_finish_mmu)(&tlb);
+#else
 	uksm_kcall(flush_tlb_mm_range)(mm, start, end, PAGE_SHIFT, false);
+#endif
+}
+
+/*
+ * Set a PTE that was cleared and flushed. PTE lock held. The set_pte_at() of
+ * arm64 takes care of tags by a function that is not exported; so the one that
+ * ends an mprotect() is called, which is nothing else. It came with 6.2
+ * (5db568e748f6). Before, what is left of set_pte_at() for memory without tags
+ * is done here.
+ */
+static inline void uksm_set_pte(struct vm_area_struct *vma, unsigned long addr,
+				pte_t *ptep, pte_t pte)
+{
+#ifndef CONFIG_ARM64
+	set_pte_at(vma->vm_mm, addr, ptep, pte);
+#elif defined(ptep_modify_prot_commit)
+	uksm_kcall(ptep_modify_prot_commit)(vma, addr, ptep, __pte(0), pte);
+#else
+	page_table_check_pte_set(vma->vm_mm, addr, ptep, pte);
+	if (pte_present(pte) && pte_user_exec(pte) && !pte_special(pte))
+		__sync_icache_dcache(pte);
+	set_pte(ptep, pte);
+#endif
 }
 
 #endif /* UKSM_KSYMS_H */

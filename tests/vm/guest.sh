@@ -19,10 +19,13 @@
 kernel=$1
 test=$2
 : "${results:=}"
-slow=${UKSM_SLOW:-1}
+# shellcheck disable=SC2034  # make_initrd writes the port for the guest
+slow=${UKSM_SLOW:-1} console=ttyS0 port=ttyS1
+# shellcheck disable=SC2034
 case $kernel in
 debug) slow=$((slow * 5)) ;;
 *-rt) slow=$((slow * 2)) ;;
+*-arm64) slow=$((slow * 2)) console=ttyAMA0 port=ttyS0 ;; # it has one serial port of its own
 esac
 
 # shellcheck disable=SC2034  # make_initrd writes them for the guest by name
@@ -71,19 +74,20 @@ copy_files() {
 
 # What differs from guest to guest, appended to the kernel's common archive.
 make_initrd() {
-	local over=$run/over v
+	local over=$run/over v programs=$work/programs
+	[ "$console" = ttyS0 ] || programs+=-arm64
 	word="uksm-vm-$RANDOM$RANDOM$RANDOM-done"
 	mkdir -p "$over/tests"
-	for v in test args modules swap load params bad word; do
+	for v in test args modules swap load params bad word port; do
 		printf '%s=%q\n' "$v" "${!v}"
 	done >"$over/vm.conf"
 	printf 'export UKSM_KERNEL=%q UKSM_SLOW=%q %s\n' "$kernel" "$slow" "${opt_env:-}" >>"$over/vm.conf"
 	v=ko_${kernel//[.-]/_}
 	[ -z "${!v:-}" ] || cp "${!v}" "$over/uksm.ko"
 	case $test in
-	shell) cp "$work/programs"/* "$top"/tests/guest/*.sh "$over/tests/" 2>/dev/null || true ;;
+	shell) cp "$programs"/* "$top"/tests/guest/*.sh "$over/tests/" 2>/dev/null || true ;;
 	*.sh) cp "$top/tests/guest/$test" "$over/tests/" ;;
-	*) cp "$work/programs/$test" "$over/tests/" ;;
+	*) cp "$programs/$test" "$over/tests/" ;;
 	esac
 	rm -f "$over"/tests/*.o
 	copy_files "$over"
@@ -95,14 +99,21 @@ make_initrd() {
 }
 
 qemu_command() {
-	local i cpus cpu=max topology=$smp
+	local i cpus cpu=max topology=$smp machine=(qemu-system-x86_64) first=file:$run/console second=$run/ktap ports
+	[ "$test" != shell ] || first=mon:stdio second=/dev/null
+	ports=(-serial "$first" -serial "file:$second")
 	# An interrupt while the boot CPU's features are being read finds the kernel in doubt whether it has five levels of
 	# page tables, and KASAN takes a good address for a wild one.
 	[ "$kernel" != debug ] || cpu=max,la57=off
 	# KVM wants a constant TSC on PREEMPT_RT. The emulator's is that of the machine, but does not say so.
 	[ "${kernel%-rt}" = "$kernel" ] || cpu=max,x-force-features=on,invtsc=on
 	[ $((smp % numa)) != 0 ] || topology=$smp,sockets=$numa
-	cmd=(qemu-system-x86_64 -nodefaults -no-user-config -display none -no-reboot
+	if [ "$console" = ttyAMA0 ]; then
+		machine=(qemu-system-aarch64 -M "virt,gic-version=3,mte=on")
+		cpu=max,pauth-impdef=on # pointer authentication as it is specified is slow to emulate
+		ports=(-serial "$first" -chardev "file,id=ktap,path=$second" -device "pci-serial,chardev=ktap")
+	fi
+	cmd=("${machine[@]}" -nodefaults -no-user-config -display none -no-reboot
 		-accel "tcg,thread=multi" -cpu "$cpu" -smp "$topology" -m "$mem"
 		-kernel "$("$top/scripts/kernel.sh" "$kernel")/vmlinuz" -initrd "$run/initrd")
 	if [ "$numa" -gt 1 ]; then
@@ -121,16 +132,11 @@ qemu_command() {
 		truncate -s "${disk%%,*}M" "$run/disk"
 		cmd+=(-drive "file=$run/disk,if=virtio,format=raw,cache=unsafe${disk#"${disk%%,*}"}")
 	fi
-	append="console=ttyS0 loglevel=5 log_buf_len=4M panic_on_warn=1 oops=panic panic=-1 $append"
+	append="console=$console loglevel=5 log_buf_len=4M panic_on_warn=1 oops=panic panic=-1 $append"
 	# An emulated CPU may stand still for long when the machine is busy.
 	append="watchdog_thresh=30 rcupdate.rcu_cpu_stall_timeout=60 workqueue.watchdog_thresh=0 $append"
-	if [ "$test" = shell ]; then
-		cmd+=(-serial mon:stdio -serial null)
-	else
-		cmd+=(-serial "file:$run/console" -serial "file:$run/ktap")
-	fi
 	# shellcheck disable=SC2206  # options are words
-	cmd+=(-append "$append" $qemu)
+	cmd+=("${ports[@]}" -append "$append" $qemu)
 }
 
 # Count the KTAP cases; nested results are indented and do not count. Sets passed, failed, skipped, planned.

@@ -22,9 +22,13 @@ if ! [ "$out" -nt "$dir/release" ] || ! [ "$out" -nt "$init" ] || ! [ "$out" -nt
 	tmp=$(mktemp -d)
 	trap 'rm -rf "$tmp"' EXIT
 	mkdir -p "$tmp"/{bin,dev,proc,sys,tmp,run,tests}
-	cp "$(command -v busybox)" "$tmp/bin/busybox"
+	if [ -e "$dir/busybox" ]; then # another architecture's
+		cp "$dir/busybox" "$tmp/bin/"
+	else
+		cp "$(command -v busybox)" "$tmp/bin/busybox"
+	fi
 	ln -s bin "$tmp/sbin"
-	"$tmp/bin/busybox" --list | while read -r applet; do
+	busybox --list | while read -r applet; do
 		[ "$applet" = busybox ] || ln -s busybox "$tmp/bin/$applet"
 	done
 	cp "$init" "$tmp/init"

@@ -15,6 +15,8 @@
 
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/../../scripts/lib.sh"
+# shellcheck source=scripts/arm64.sh
+. "$top/scripts/arm64.sh"
 
 kernels=6.12 jobs=1 variables='' keep=''
 while getopts k:j:m:s:T:a:q:e:d:r:nh-: o; do
@@ -54,18 +56,27 @@ if [ ${#tests[@]} = 0 ]; then
 	[ ${#tests[@]} -gt 0 ] || die "there are no tests"
 fi
 
-"$top/scripts/deps.sh" vm
-(
+# make_programs DIR [CROSS]
+make_programs() {
+	local t programs=()
 	lock "programs-${work##*/}"
-	mkdir -p "$work/programs"
-	programs=()
+	mkdir -p "$1"
 	for t in "${tests[@]}"; do
-		[ "$t" = shell ] || [ "$t" != "${t%.sh}" ] || programs+=("$work/programs/$t")
+		[ "$t" = shell ] || [ "$t" != "${t%.sh}" ] || programs+=("$1/$t")
 	done
-	quietly make -s -j"$(nproc)" -f "$top/tests/vm/programs.mk" OUT="$work/programs" "${programs[@]}"
-)
+	quietly make -s -j"$(nproc)" -f "$top/tests/vm/programs.mk" OUT="$1" CROSS="${2-}" "${programs[@]}"
+}
+
+"$top/scripts/deps.sh" vm
 names=
 for k in $kernels; do
+	case $k in
+	*-arm64)
+		"$top/scripts/deps.sh" arm64
+		(make_programs "$work/programs-arm64" "$arm_cross")
+		;;
+	*) (make_programs "$work/programs") ;;
+	esac
 	dir=$("$top/scripts/kernel.sh" "$k")
 	case $k in newest* | second* | *-newest-* | *-second-*) k=${dir##*/} ;; esac # the same one in all of this run
 	names="$names $k"
