@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# usage: scripts/deps.sh build|vm|demo|kernel|suite|check|dkms...
+# usage: scripts/deps.sh build|vm|demo|kernel|suite|check|symbols|dkms...
 # Install the packages that a purpose needs and this machine lacks. Says so; silent when there is nothing to do.
 
 # shellcheck source=scripts/lib.sh
@@ -15,6 +15,7 @@ packages() {
 	suite) echo mmdebstrap ;;
 	demo) echo e2fsprogs ;;
 	check) echo gcc make sparse coccinelle shellcheck clang-format git perl python3 binutils xz-utils ;;
+	symbols) echo gcc make libc6-dev gzip xz-utils zstd lz4 ;;
 	dkms) echo dkms ;;
 	*) die "unknown purpose: $1" ;;
 	esac
