@@ -51,6 +51,10 @@ stress: ## every byte checked while everything happens at once: T=seconds, K=ker
 mutants: ## plant one bug after the other; the tests must find each
 	@scripts/mutants.sh
 
+refusals: ## kernels and headers that lack something: each must be refused with one line: K=kernel
+	@K=$(K) scripts/refused-builds.sh
+	@K=$(K) scripts/refusals.sh
+
 check: ## style and static analysis
 	@scripts/check.sh
 
@@ -61,4 +65,4 @@ clean: ## remove what make all built
 help: ## this
 	@sed -nE 's/^([a-z%-]+):.*## (.*)/\1\t\2/p' Makefile | expand -t 14
 
-.PHONY: all demo install uninstall deb dkms-upgrade test test-debug matrix vmtest shell stress mutants check clean help
+.PHONY: all demo install uninstall deb dkms-upgrade test test-debug matrix vmtest shell stress mutants refusals check clean help

@@ -61,6 +61,14 @@ step_warnings() {
 	done
 }
 
+# What binds is known to bind: by the tool that says so of other kernels.
+step_symbols() {
+	local k
+	for k in $kernels; do
+		"$top/scripts/check-symbols" "$k" || return 1
+	done
+}
+
 # Without its lock contexts: it cannot follow a lock that is only taken at times (a page table's, which may be
 # gone), and the headers of 7.x have none any more. Lockdep watches the locks, in the debug kernel.
 step_sparse() {
@@ -94,7 +102,7 @@ step_version() {
 }
 
 failed=0
-[ $# -gt 0 ] || set -- whitespace shellcheck format checkpatch versions version warnings sparse coccinelle
+[ $# -gt 0 ] || set -- whitespace shellcheck format checkpatch versions version warnings symbols sparse coccinelle
 for s; do
 	if out=$("step_$s" 2>&1); then
 		echo "$s: ok${out:+ ($(tail -n 1 <<<"$out"))}"

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# usage: scripts/deps.sh build|vm|arm64|demo|kernel|suite|check|dkms...
+# usage: scripts/deps.sh build|vm|arm64|demo|kernel|suite|check|symbols|dkms...
 # Install the packages that a purpose needs and this machine lacks. Says so; silent when there is nothing to do.
 
 # shellcheck source=scripts/lib.sh
@@ -17,6 +17,7 @@ packages() {
 	demo) echo e2fsprogs ;;
 	secureboot) echo ovmf sbsigntool openssl e2fsprogs xz-utils ;;
 	check) echo gcc make sparse coccinelle shellcheck clang-format git perl python3 binutils xz-utils ;;
+	symbols) echo gcc make libc6-dev gzip xz-utils zstd lz4 ;;
 	dkms) echo dkms openssl ;; # openssl: for the key that DKMS signs with
 	*) die "unknown purpose: $1" ;;
 	esac

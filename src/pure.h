@@ -2,8 +2,8 @@
 /*
  * pure.h - lets code that touches nothing of the kernel build in user space
  *
- * digest.c, index.c, region.c and pace.c include this and nothing else, and
- * are unit-tested with sanitizers by tests/unit.
+ * digest.c, index.c, region.c, pace.c and btf.c include this and nothing else of
+ * the kernel, and are unit-tested with sanitizers by tests/unit.
  */
 #ifndef UKSM_PURE_H
 #define UKSM_PURE_H

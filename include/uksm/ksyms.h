@@ -2,42 +2,75 @@
 /*
  * ksyms.h - what uksm uses of the kernel and the kernel does not export
  *
- * A function is a static call with the prototype of the kernel's own header:
- * a changed signature is a compile error, and the call is a direct one (on
+ * A function is a static call with the prototype of the kernel's own header,
+ * which must be the one that is listed here. The call is a direct one (on
  * x86-64), so that indirect branch tracking has nothing to object to. A datum
  * is a typed pointer. Both are bound by uksm_ksyms_init(), all or none.
  */
 #ifndef UKSM_KSYMS_H
 #define UKSM_KSYMS_H
 
+#include <linux/build_bug.h>
+#include <linux/kallsyms.h>
 #include <linux/static_call.h>
 
 #include <uksm/compat.h>
 
+/*
+ * The lists have each function as F(type, name, parameters, what it is for): all
+ * that is known of it, kept once. What is built is compared with the headers,
+ * what is loaded with the kernel's type information (btf.c), and before either
+ * scripts/check-symbols does both. Write types as btf.c does: without const and
+ * typedefs, but for those that are all the name a type has (pte_t).
+ */
+/* clang-format off: Kbuild looks for a type and a name on one line */
 #ifdef UKSM_HAVE_FOLIO_RMAP
-#define UKSM_KSYMS_RMAP(F)                         \
-	F(folio_add_anon_rmap_ptes, "map a frame") \
-	F(folio_remove_rmap_ptes, "unmap the page it replaces")
+#define UKSM_KSYMS_RMAP(F)                                               \
+	F(void, folio_add_anon_rmap_ptes,                                \
+	  (struct folio *, struct page *, int, struct vm_area_struct *,  \
+	   unsigned long, int),                                          \
+	  "map a frame")                                                 \
+	F(void, folio_remove_rmap_ptes,                                  \
+	  (struct folio *, struct page *, int, struct vm_area_struct *), \
+	  "unmap the page it replaces")
 #else
-#define UKSM_KSYMS_RMAP(F)                   \
-	F(page_add_anon_rmap, "map a frame") \
-	F(page_remove_rmap, "unmap the page it replaces")
+#define UKSM_KSYMS_RMAP(F)                                              \
+	F(void, page_add_anon_rmap,                                     \
+	  (struct page *, struct vm_area_struct *, unsigned long, int), \
+	  "map a frame")                                                \
+	F(void, page_remove_rmap,                                       \
+	  (struct page *, struct vm_area_struct *, bool),               \
+	  "unmap the page it replaces")
 #endif
 
 #ifdef UKSM_HAVE_ANON_RMAP_TREE
-#define UKSM_KSYMS_TREE(F)                                          \
-	F(anon_rmap_tree_iter_first, "find the mappers of a frame") \
-	F(anon_rmap_tree_iter_next, "find the mappers of a frame")
+#define UKSM_KSYMS_TREE(F)                                         \
+	F(struct anon_vma_chain *, anon_rmap_tree_iter_first,      \
+	  (struct anon_vma *, unsigned long, unsigned long),       \
+	  "find the mappers of a frame")                           \
+	F(struct anon_vma_chain *, anon_rmap_tree_iter_next,       \
+	  (struct anon_vma_chain *, unsigned long, unsigned long), \
+	  "find the mappers of a frame")
 #else
-#define UKSM_KSYMS_TREE(F)                                                  \
-	F(anon_vma_interval_tree_iter_first, "find the mappers of a frame") \
-	F(anon_vma_interval_tree_iter_next, "find the mappers of a frame")
+#define UKSM_KSYMS_TREE(F)                                            \
+	F(struct anon_vma_chain *, anon_vma_interval_tree_iter_first, \
+	  (struct rb_root_cached *, unsigned long, unsigned long),    \
+	  "find the mappers of a frame")                              \
+	F(struct anon_vma_chain *, anon_vma_interval_tree_iter_next,  \
+	  (struct anon_vma_chain *, unsigned long, unsigned long),    \
+	  "find the mappers of a frame")
 #endif
 
 #if defined(UKSM_HAVE_PTE_MAP_LOCK_FN)
-#define UKSM_KSYMS_PTE(F) F(__pte_offset_map_lock, "read page tables")
+#define UKSM_KSYMS_PTE(F)                                                   \
+	F(pte_t *, __pte_offset_map_lock,                                   \
+	  (struct mm_struct *, pmd_t *, unsigned long, struct spinlock **), \
+	  "read page tables")
 #elif !defined(UKSM_HAVE_PTE_MAP_LOCK_MACRO)
-#define UKSM_KSYMS_PTE(F) F(pte_offset_map_lock, "read page tables")
+#define UKSM_KSYMS_PTE(F)                                                   \
+	F(pte_t *, pte_offset_map_lock,                                     \
+	  (struct mm_struct *, pmd_t *, unsigned long, struct spinlock **), \
+	  "read page tables")
 #else
 #define UKSM_KSYMS_PTE(F)
 #endif
@@ -45,24 +78,44 @@
 #ifndef CONFIG_TRANSPARENT_HUGEPAGE
 #define UKSM_KSYMS_HUGE(F)
 #elif defined(UKSM_HAVE_SPLIT_ORDER_PREFIXED)
-#define UKSM_KSYMS_HUGE(F) \
-	F(__split_huge_page_to_list_to_order, "split a huge page")
+#define UKSM_KSYMS_HUGE(F)                                   \
+	F(int, __split_huge_page_to_list_to_order,           \
+	  (struct page *, struct list_head *, unsigned int), \
+	  "split a huge page")
 #elif defined(UKSM_HAVE_SPLIT_ORDER)
-#define UKSM_KSYMS_HUGE(F) \
-	F(split_huge_page_to_list_to_order, "split a huge page")
+#define UKSM_KSYMS_HUGE(F)                                   \
+	F(int, split_huge_page_to_list_to_order,             \
+	  (struct page *, struct list_head *, unsigned int), \
+	  "split a huge page")
 #else
-#define UKSM_KSYMS_HUGE(F) F(split_huge_page_to_list, "split a huge page")
+#define UKSM_KSYMS_HUGE(F)                                                   \
+	F(int, split_huge_page_to_list, (struct page *, struct list_head *), \
+	  "split a huge page")
+#endif
+
+#ifdef UKSM_HAVE_NOTIFIER_ONLY_END
+#define UKSM_KSYMS_NOTIFIER_END(F)                   \
+	F(void, __mmu_notifier_invalidate_range_end, \
+	  (struct mmu_notifier_range *, bool), "tell KVM and IOMMUs")
+#else
+#define UKSM_KSYMS_NOTIFIER_END(F)                   \
+	F(void, __mmu_notifier_invalidate_range_end, \
+	  (struct mmu_notifier_range *), "tell KVM and IOMMUs")
 #endif
 
 #ifdef CONFIG_MEMCG
-#define UKSM_KSYMS_MEMCG(F) \
-	F(__mem_cgroup_charge, "charge a frame to its group")
+#define UKSM_KSYMS_MEMCG(F)                                   \
+	F(int, __mem_cgroup_charge,                           \
+	  (struct folio *, struct mm_struct *, unsigned int), \
+	  "charge a frame to its group")
 #else
 #define UKSM_KSYMS_MEMCG(F)
 #endif
 
 #ifdef CONFIG_MEMORY_FAILURE
-#define UKSM_KSYMS_POISON(F) F(try_to_unmap, "take a poisoned frame away")
+#define UKSM_KSYMS_POISON(F)                                    \
+	F(void, try_to_unmap, (struct folio *, enum ttu_flags), \
+	  "take a poisoned frame away")
 #else
 #define UKSM_KSYMS_POISON(F)
 #endif
@@ -72,43 +125,81 @@
  * gathering of an unmap, and set_pte_at().
  */
 #ifdef CONFIG_ARM64
-#define UKSM_KSYMS_FLUSH(F)                       \
-	F(tlb_gather_mmu, "flush after a change") \
-	F(tlb_finish_mmu, "flush after a change")
+#define UKSM_KSYMS_FLUSH(F)                                                    \
+	F(void, tlb_gather_mmu, (struct mmu_gather *, struct mm_struct *),     \
+	  "flush after a change")                                              \
+	F(void, tlb_finish_mmu, (struct mmu_gather *), "flush after a change")
 #ifdef ptep_modify_prot_commit
-#define UKSM_KSYMS_SET(F) F(ptep_modify_prot_commit, "change page tables")
+#define UKSM_KSYMS_SET(F)                                                 \
+	F(void, ptep_modify_prot_commit,                                  \
+	  (struct vm_area_struct *, unsigned long, pte_t *, pte_t, pte_t), \
+	  "change page tables")
 #else
 #define UKSM_KSYMS_SET(F)
 #endif
 #else
-#define UKSM_KSYMS_FLUSH(F) F(flush_tlb_mm_range, "flush after a change")
+#define UKSM_KSYMS_FLUSH(F)                                                \
+	F(void, flush_tlb_mm_range,                                        \
+	  (struct mm_struct *, unsigned long, unsigned long, unsigned int, \
+	   bool),                                                          \
+	  "flush after a change")
 #define UKSM_KSYMS_SET(F)
 #endif
 
-/* Every function: F(name, what it is for). All are required. */
-#define UKSM_KSYM_FUNCTIONS(F)                                          \
-	F(rmap_walk_ksm, "let the kernel find mappers")                 \
-	F(folio_migrate_ksm, "follow a frame that moves")               \
-	F(__mmu_notifier_invalidate_range_start, "tell KVM and IOMMUs") \
-	F(__mmu_notifier_invalidate_range_end, "tell KVM and IOMMUs")   \
-	F(folio_free_swap, "free the slot of a merged page")            \
-	F(lru_add_drain_all, "see fresh pages")                         \
-	F(__put_anon_vma, "forget a mapper")                            \
-	UKSM_KSYMS_FLUSH(F)                                             \
-	UKSM_KSYMS_SET(F)                                               \
-	UKSM_KSYMS_RMAP(F)                                              \
-	UKSM_KSYMS_TREE(F)                                              \
-	UKSM_KSYMS_PTE(F)                                               \
-	UKSM_KSYMS_HUGE(F)                                              \
-	UKSM_KSYMS_POISON(F)                                            \
+/* What finds all others. */
+#define UKSM_KSYM_LOOKUP(F)                                    \
+	F(unsigned long, kallsyms_lookup_name, (const char *), \
+	  "find all others")
+
+/* Every function. All are required. */
+#define UKSM_KSYM_FUNCTIONS(F)                                               \
+	F(void, rmap_walk_ksm, (struct folio *, struct rmap_walk_control *), \
+	  "let the kernel find mappers")                                     \
+	F(void, folio_migrate_ksm, (struct folio *, struct folio *),         \
+	  "follow a frame that moves")                                       \
+	F(int, __mmu_notifier_invalidate_range_start,                        \
+	  (struct mmu_notifier_range *), "tell KVM and IOMMUs")              \
+	F(bool, folio_free_swap, (struct folio *),                           \
+	  "free the slot of a merged page")                                  \
+	F(void, lru_add_drain_all, (void), "see fresh pages")                \
+	F(void, __put_anon_vma, (struct anon_vma *), "forget a mapper")      \
+	UKSM_KSYMS_NOTIFIER_END(F)                                           \
+	UKSM_KSYMS_FLUSH(F)                                                  \
+	UKSM_KSYMS_SET(F)                                                    \
+	UKSM_KSYMS_RMAP(F)                                                   \
+	UKSM_KSYMS_TREE(F)                                                   \
+	UKSM_KSYMS_PTE(F)                                                    \
+	UKSM_KSYMS_HUGE(F)                                                   \
+	UKSM_KSYMS_POISON(F)                                                 \
 	UKSM_KSYMS_MEMCG(F)
+/* clang-format on */
 
 /* Every datum: D(name, type, what it is for). All are required. */
 #define UKSM_KSYM_DATA(D)                                          \
 	D(mm_kobj, struct kobject *, "create /sys/kernel/mm/uksm") \
 	D(ksm_run, unsigned long, "see whether ksmd runs")
 
-#define UKSM_KSYM_DECLARE(fn, why) DECLARE_STATIC_CALL(uksm_##fn, fn);
+/*
+ * ksyms.c is compiled first, so that this is what a build for a kernel that is
+ * too new ends with. sparse tells apart what is the same to a compiler.
+ */
+#if defined(UKSM_KSYMS_CHECK) && !defined(__CHECKER__)
+#define UKSM_KSYM_CHECK(type, fn, args, why)                                   \
+	static_assert(IS_ENABLED(UKSM_SEEN_##fn),                              \
+		      "uksm is too old for this kernel, whose headers do "     \
+		      "not have " #fn "() (to " why "): get a newer uksm, "    \
+		      "or see docs/check-symbols.md");                         \
+	static_assert(__builtin_types_compatible_p(typeof(fn), type args),     \
+		      "uksm is too old for this kernel, in whose headers " #fn \
+		      "() is not " #type #args ": get a newer uksm, "          \
+		      "or see docs/check-symbols.md");
+UKSM_KSYM_LOOKUP(UKSM_KSYM_CHECK)
+UKSM_KSYM_FUNCTIONS(UKSM_KSYM_CHECK)
+#undef UKSM_KSYM_CHECK
+#endif
+
+#define UKSM_KSYM_DECLARE(type, fn, args, why) \
+	DECLARE_STATIC_CALL(uksm_##fn, fn);
 UKSM_KSYM_FUNCTIONS(UKSM_KSYM_DECLARE)
 #undef UKSM_KSYM_DECLARE
 

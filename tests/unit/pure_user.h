@@ -6,9 +6,6 @@
 #ifndef UKSM_PURE_USER_H
 #define UKSM_PURE_USER_H
 
-#define XXH_INLINE_ALL
-#include <xxhash.h>
-
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -29,9 +26,14 @@ typedef int64_t s64;
 #define max_t(type, a, b) ((type)(a) > (type)(b) ? (type)(a) : (type)(b))
 #define clamp_t(type, v, lo, hi) min_t(type, max_t(type, v, lo), hi)
 
+#ifndef UKSM_NO_XXHASH /* for programs that need none of it */
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
 static inline u64 xxh64(const void *input, size_t length, u64 seed)
 {
 	return XXH64(input, length, seed);
 }
+#endif
 
 #endif /* UKSM_PURE_USER_H */
