@@ -125,13 +125,13 @@
  * gathering of an unmap, and set_pte_at().
  */
 #ifdef CONFIG_ARM64
-#define UKSM_KSYMS_FLUSH(F)                                                    \
-	F(void, tlb_gather_mmu, (struct mmu_gather *, struct mm_struct *),     \
-	  "flush after a change")                                              \
+#define UKSM_KSYMS_FLUSH(F)                                                \
+	F(void, tlb_gather_mmu, (struct mmu_gather *, struct mm_struct *), \
+	  "flush after a change")                                          \
 	F(void, tlb_finish_mmu, (struct mmu_gather *), "flush after a change")
 #ifdef ptep_modify_prot_commit
-#define UKSM_KSYMS_SET(F)                                                 \
-	F(void, ptep_modify_prot_commit,                                  \
+#define UKSM_KSYMS_SET(F)                                                  \
+	F(void, ptep_modify_prot_commit,                                   \
 	  (struct vm_area_struct *, unsigned long, pte_t *, pte_t, pte_t), \
 	  "change page tables")
 #else
