@@ -1,12 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # usage: scripts/dkms-upgrade.sh [SUITE...]
-# make dkms-upgrade: what a user of Debian sees, in a full system each: bookworm, whose kernel goes from 6.1 to 6.12, and
-# trixie, from 7.2 to 7.3. The package is installed under the old kernel, apt upgrades the kernel, DKMS must rebuild the
-# module by itself; then both kernels are booted with systemd, from the disk, load, merge, give back and unload. Then what
-# must not load it (nouksm, lockdown, Secure Boot), make install and what it says when it fails, a kernel that
-# it does not build for, and the package's removal. Takes half an hour; the systems as they are before the package are
-# kept in the cache. Each case is a line, the last line sums up: "N passed, N failed".
+# make dkms-upgrade: what a user of Debian sees, in a full system each: bookworm, whose kernel goes from 6.1 to 6.12,
+# and trixie, from 7.2 to 7.3. The package is installed under the old kernel, apt upgrades the kernel, DKMS must rebuild
+# the module by itself; then both kernels are booted with systemd, from the disk, load, merge, give back and unload. In
+# the last of the systems also what must not load it (nouksm, lockdown, Secure Boot), make install and what it says when
+# it fails. Then a kernel that it does not build for, and the package's removal. Takes half an hour; the systems as they
+# are before the package are kept in the cache. Each case is a line, the last line sums up: "N passed, N failed".
 
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -194,7 +194,7 @@ from_source() {
 	boot "$new" install
 	expect unit active loaded yes purged no
 	judge "the package is purged while it runs" "$new"
-	[ -n "$why" ] || { grep -q 'headers .* are missing' <<<"$(found noheaders)" || why="it says '$(found noheaders)'"; }
+	[ -n "$why" ] || grep -q 'headers .* are missing' <<<"$(found noheaders)" || why="it says '$(found noheaders)'"
 	judge "make install without headers" "$new" "$(found noheaders)"
 	why=
 	grep -q 'does not build .*: planted; .*make.log' <<<"$(found nobuild)" || why="it says '$(found nobuild)'"

@@ -16,8 +16,8 @@ need_root
 if ! [ -e "/lib/modules/$kernel/build/Makefile" ]; then
 	say "installing the headers of the running kernel, $kernel"
 	apt_install "$host_suite" "linux-headers-$kernel" 2>/dev/null ||
-		die "the headers of the running kernel, $kernel, are missing, and apt has no linux-headers-$kernel: install your" \
-			"distribution's package of them, or start a kernel that has them, then make install again"
+		die "the headers of the running kernel, $kernel, are missing, and apt cannot install linux-headers-$kernel: install" \
+			"your distribution's package of them, or start a kernel that has them, then make install again"
 fi
 
 if [ -n "$(dkms status "uksm/$version")" ]; then
