@@ -32,8 +32,8 @@ say "building for $kernel"
 if ! out=$(as_root dkms build "uksm/$version" -k "$kernel" 2>&1 </dev/null); then
 	log=$tree/build/make.log
 	[ -e "$log" ] || die "DKMS does not build it: $(tail -n 3 <<<"$out")"
-	die "it does not build for $kernel: $("$top/dkms/reason.sh" "$log"); the whole log is $log. Look for a newer uksm, and" \
-		"see docs/install.md"
+	die "it does not build for $kernel: $("$top/dkms/reason.sh" "$log"); the whole log is $log." \
+		"Look for a newer uksm, and see docs/install.md"
 fi
 say "installing"
 quietly as_root dkms install "uksm/$version" -k "$kernel"
@@ -46,4 +46,5 @@ say "loading"
 as_root /usr/lib/uksm/load ||
 	die "it is installed, but does not run; the line above says what to do. make uninstall removes it"
 [ ! -d /run/systemd/system ] || quietly as_root systemctl start uksm
-say "done, now and at each boot.  See it work: grep . /sys/kernel/mm/uksm/*  Off: systemctl disable --now uksm  Undo: make uninstall"
+say "done: it runs, now and after each boot. See it work:  grep . /sys/kernel/mm/uksm/*" \
+	"   Off:  systemctl disable --now uksm   Undo:  make uninstall"
