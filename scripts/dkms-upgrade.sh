@@ -109,7 +109,8 @@ make_disk() {
 	in_root apt-get clean
 	size=$(as_root du -sm "$root" | cut -f 1)
 	quietly as_root mke2fs -q -t ext4 -d "$root" "$run/disk" "$((size * 5 / 4 + 300))M"
-	as_root chmod 644 "$run/disk" "$root"/boot/vmlinuz-* "$root"/boot/initrd.img-*
+	as_root chmod 666 "$run/disk"
+	as_root chmod 644 "$root"/boot/vmlinuz-* "$root"/boot/initrd.img-*
 }
 
 # boot KERNEL WHAT [OPTION...]: what check.sh found is in $run/found. Without cmpxchg16b: QEMU 7.2 gets it wrong now and
@@ -118,7 +119,7 @@ machine=(-smp 2) image=
 boot() {
 	local kernel=$1 what=$2
 	shift 2
-	timeout -k 5 900 qemu-system-x86_64 -nodefaults -no-user-config -display none -no-reboot -snapshot \
+	timeout -k 5 3600 qemu-system-x86_64 -nodefaults -no-user-config -display none -no-reboot -snapshot \
 		-accel tcg,thread=multi -cpu max,-cx16 -m 1024 -drive "file=$run/disk,format=raw,if=virtio" \
 		"${machine[@]}" -kernel "${image:-$root/boot/vmlinuz-$kernel}" -initrd "$root/boot/initrd.img-$kernel" \
 		-serial "file:$run/console" -serial "file:$run/found" \
