@@ -10,12 +10,14 @@ version=$(sed -n 's/^PACKAGE_VERSION="\(.*\)"/\1/p' "$top/dkms.conf")
 kernel=$(uname -r)
 tree=/var/lib/dkms/uksm/$version
 
+has_headers() { [ -e "/lib/modules/$kernel/build/Makefile" ]; }
+
 need_root
 ! package_installed uksm-dkms || die "the package uksm-dkms is installed: keep it, or first apt remove uksm-dkms"
 "$top/scripts/deps.sh" dkms
-if ! [ -e "/lib/modules/$kernel/build/Makefile" ]; then
+if ! has_headers; then
 	say "installing the headers of the running kernel, $kernel"
-	apt_install "$host_suite" "linux-headers-$kernel" 2>/dev/null ||
+	{ apt_install "$host_suite" "linux-headers-$kernel" 2>/dev/null && has_headers; } ||
 		die "the headers of the running kernel, $kernel, are missing, and apt cannot install linux-headers-$kernel: install" \
 			"your distribution's package of them, or start a kernel that has them, then make install again"
 fi
@@ -31,7 +33,7 @@ quietly as_root dkms add "uksm/$version"
 say "building for $kernel"
 if ! out=$(as_root dkms build "uksm/$version" -k "$kernel" 2>&1 </dev/null); then
 	log=$tree/build/make.log
-	[ -e "$log" ] || die "DKMS does not build it: $(tail -n 3 <<<"$out")"
+	[ -e "$log" ] || die "DKMS does not build it: $(grep -v '^$' <<<"$out" | tail -n 3 | tr '\n' ' ')"
 	die "it does not build for $kernel: $("$top/dkms/reason.sh" "$log"); the whole log is $log." \
 		"Look for a newer uksm, and see docs/install.md"
 fi
