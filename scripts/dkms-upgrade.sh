@@ -267,11 +267,9 @@ suite_run() {
 		not_loaded "nouksm on the command line" nouksm inactive '^$'
 		not_loaded "lockdown" lockdown=integrity failed 'started with lockdown=, .* is not enrolled'
 		not_loaded "module.sig_enforce" module.sig_enforce=1 failed 'with module.sig_enforce, .* is not enrolled'
-	fi
-	if [ "$suite" = "$last" ]; then
-		from_source
 		secure_boot
 	fi
+	[ "$suite" != "$last" ] || from_source
 	unknown_kernel
 	remove_package
 	as_root rm -rf "$root" "$run/disk"
