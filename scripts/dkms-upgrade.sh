@@ -248,7 +248,6 @@ remove_package() {
 suite_run() {
 	suite=$1 series=$2
 	base=$cache/upgrade/$suite run=$work/upgrade-$suite
-	root=$run/root
 	lock "upgrade-$suite"
 	as_root rm -rf "$run"
 	mkdir -p "$run"
@@ -268,8 +267,8 @@ suite_run() {
 		not_loaded "lockdown" lockdown=integrity failed 'started with lockdown=, .* is not enrolled'
 		not_loaded "module.sig_enforce" module.sig_enforce=1 failed 'with module.sig_enforce, .* is not enrolled'
 		secure_boot
+		from_source
 	fi
-	[ "$suite" != "$last" ] || from_source
 	unknown_kernel
 	remove_package
 	as_root rm -rf "$root" "$run/disk"
