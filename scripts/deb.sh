@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # usage: scripts/deb.sh [-l] [SUITE]
 # make deb: build the package uksm-dkms on this machine, or in the chroot of another Debian suite, and print its path,
-# which is in the cache. One that was built in an older suite can be installed in a newer one. -l: lintian must be content.
+# which is in the cache. One that was built in an older suite can be installed in a newer one. -l: lintian must have no
+# errors or warnings.
 
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"

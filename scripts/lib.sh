@@ -30,7 +30,8 @@ as_root() {
 }
 
 need_root() {
-	[ "$(id -u)" = 0 ] || sudo -v || die "this needs root, and you cannot use sudo: run it as root"
+	[ "$(id -u)" = 0 ] || { command -v sudo >/dev/null && sudo -v; } ||
+		die "this needs root, and you cannot use sudo: run it as root"
 }
 
 package_installed() { [ "$(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }

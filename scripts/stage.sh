@@ -13,8 +13,8 @@ src=$root/usr/src/uksm-$version
 
 rm -rf "$src"
 install -d "$src"
-find Kbuild dkms.conf dkms src include \( -name '*.[chS]' ! -name '*.mod.c' -o -name '*.sh' -o -name '*.mk' -o -name Kbuild \
-	-o -name dkms.conf \) -print0 | xargs -0 cp --parents -t "$src"
+find Kbuild dkms.conf dkms src include \( -name '*.[chS]' ! -name '*.mod.c' -o -name '*.sh' -o -name '*.mk' \
+	-o -name Kbuild -o -name dkms.conf \) -print0 | xargs -0 cp --parents -t "$src"
 install -d "$root/usr/lib/uksm" "$root/etc/modprobe.d" "$root/usr/share/doc/uksm-dkms"
 install boot/load boot/unload "$root/usr/lib/uksm/"
 [ -e "$root/etc/modprobe.d/uksm.conf" ] || install -m 644 boot/uksm.conf "$root/etc/modprobe.d/"

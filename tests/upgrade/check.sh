@@ -77,7 +77,7 @@ source_make() { make -s -C /root/uksm "$1" 2>&1 </dev/null | grep -v '^make: ' |
 compat=/root/uksm/include/uksm/compat.h
 if [ "$mode" = install ]; then
 	export HOME=/root
-	dpkg --purge uksm-dkms >/dev/null
+	dpkg --purge uksm-dkms >/dev/null 2>&1
 	echo "purged=$(loaded)"
 	mv "/lib/modules/$(uname -r)/build" /root/build
 	echo "noheaders=$(source_make install)"
