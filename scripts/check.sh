@@ -72,9 +72,10 @@ step_symbols() {
 # Without its lock contexts: it cannot follow a lock that is only taken at times (a page table's, which may be
 # gone), and the headers of 7.x have none any more. Lockdep watches the locks, in the debug kernel.
 step_sparse() {
-	local k
+	local k ko
 	for k in $kernels; do
-		"$top/scripts/build-module.sh" "$k" C=2 CF=-Wno-context >/dev/null || return 1
+		ko=$("$top/scripts/build-module.sh" "$k" C=2 CF=-Wno-context) || return 1
+		grep -q '^ *CHECK ' "${ko%/*}/build.log" || { echo "sparse did not run: the headers of $k lack what it needs"; return 1; }
 	done
 }
 
