@@ -286,4 +286,4 @@ for s; do
 	esac
 done
 echo "$passed passed, $failed failed"
-[ $failed = 0 ]
+exit $((failed > 0))
