@@ -9,6 +9,7 @@
 . "$top/scripts/suite.sh"
 
 kernel=${K:-6.12}
+[ "${kernel%-arm64}" = "$kernel" ] || die "the demo is for x86-64 kernels: its programs are this machine's"
 timeout=${DEMO_TIMEOUT:-600}
 image=$cache/demo/$host_suite.ext4
 

@@ -158,13 +158,16 @@ static inline struct dev_pagemap *uksm_dev_pagemap_get(unsigned long pfn)
  * Memory with tags (arm64): two pages may be equal but for the tags. KVM tags
  * pages also where the area is not marked. As in memcmp_pages() of arm64.
  */
+#ifdef UKSM_MUTANT_TAGS
+#undef VM_MTE
+#endif
 #ifndef VM_MTE
 #define VM_MTE VM_NONE
 #endif
 
 static inline bool uksm_page_is_tagged(struct page *page)
 {
-#ifdef CONFIG_ARM64
+#if defined(CONFIG_ARM64) && !defined(UKSM_MUTANT_TAGS)
 	return system_supports_mte() && page_mte_tagged(page);
 #else
 	return false;
