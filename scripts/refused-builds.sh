@@ -15,7 +15,7 @@ cases() {
 		type      | include/linux/swap.h | s/^(extern )?void lru_add_drain_all/int lru_add_drain_all/ | headers lru_add_drain_all() is not void(void): get a newer uksm
 		function  | include/linux/ksm.h   | s/\bfolio_migrate_ksm\b/folio_move_ksm/ | headers do not have folio_migrate_ksm() (to follow a frame that moves): get a newer uksm
 		rmap      | include/linux/rmap.h  | s/\bfolio_add_anon_rmap_ptes\b/anon_rmap_add/ | headers do not have page_add_anon_rmap() (to map a frame): get a newer uksm
-		flush     | arch/x86/include/asm/tlbflush.h | s/\bunsigned int stride_shift/int stride_shift/ | uksm is too old for this kernel, whose flush_tlb_mm_range() is another: get a newer uksm
+		flush     | arch/x86/include/asm/tlbflush.h | s/\bunsigned int stride_shift/int stride_shift/ | uksm is too old: flush_tlb_mm_range() is another here; see docs
 		option    | include/generated/autoconf.h | s/^#define CONFIG_KSM 1// | uksm needs CONFIG_KSM
 		old       | include/generated/uapi/linux/version.h | s/^#define LINUX_VERSION_CODE .*/#define LINUX_VERSION_CODE 331520/ | uksm needs Linux 6.1 or newer
 	END

@@ -78,7 +78,7 @@ void flush_tlb_mm_range(struct mm_struct *mm, unsigned long start,
 			unsigned long end, unsigned int stride_shift,
 			bool freed_tables);
 #else
-#error "uksm is too old for this kernel, whose flush_tlb_mm_range() is another: get a newer uksm, or see docs/check-symbols.md"
+#error "uksm is too old: flush_tlb_mm_range() is another here; see docs/check-symbols.md"
 #endif
 
 /* 6.17 renamed the flag with the rest of the mapping flags. */
