@@ -48,9 +48,7 @@ kernels_of() { find "$1/lib/modules/" -mindepth 1 -maxdepth 1 -printf '%f\n' | s
 make_base() {
 	local main security release part=$cache/upgrade/.$suite
 	"$top/scripts/deps.sh" suite
-	main=$(mirror_of "$host_suite")
-	security=$(mirror_of "$host_suite-security")
-	[ -n "$main" ] || die "apt's configuration names no mirror for $host_suite"
+	suite_mirrors
 	say "making a Debian $suite in $base (some minutes)"
 	mkdir -p "$cache/upgrade"
 	as_root rm -rf "$part"

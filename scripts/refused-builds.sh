@@ -7,6 +7,8 @@
 
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
+# shellcheck source=scripts/suite.sh
+. "$top/scripts/suite.sh"
 
 # a name; the files of the headers; what sed does to them; what the error has to say
 cases() {
@@ -25,8 +27,7 @@ kernel=${K:-6.12}
 "$top/scripts/deps.sh" build symbols
 dir=$("$top/scripts/kernel.sh" "$kernel")
 suite=$(cat "$dir/suite")
-root=$cache/suites/$suite
-[ "$suite" != "$host_suite" ] || root=
+root=$(suite_root "$suite")
 kdir=$root$(cat "$dir/kdir")
 common=$root$(sed -n 's|^include \(/.*\)/Makefile$|\1|p' "$kdir/Makefile")
 [ "$common" != "$root" ] || die "$kernel has its headers in one directory; this is for those of packages"

@@ -15,6 +15,13 @@ mirror_of() {
 		awk -v suite="$1" '$2 == suite { print $1; exit }'
 }
 
+# Where other suites come from, too: sets main and security.
+suite_mirrors() {
+	main=$(mirror_of "$host_suite")
+	security=$(mirror_of "$host_suite-security")
+	[ -n "$main" ] || die "apt's configuration names no mirror for $host_suite"
+}
+
 suite_root() { [ "$1" = "$host_suite" ] || echo "$cache/suites/$1"; }
 
 # What keeps a chroot small: of documents and kernels, only what modules are built with.
@@ -53,9 +60,7 @@ suite_get() {
 		lock "suite-$suite"
 		suite_there "$suite" && exit
 		"$top/scripts/deps.sh" suite
-		main=$(mirror_of "$host_suite")
-		security=$(mirror_of "$host_suite-security")
-		[ -n "$main" ] || die "apt's configuration names no mirror for $host_suite"
+		suite_mirrors
 		say "making a chroot of Debian $suite in $root"
 		mkdir -p "$cache/suites"
 		part=$cache/suites/.$suite

@@ -20,14 +20,6 @@
 #define SYMBOLS_MIN 16
 #define SYMBOLS_MAX (4u << 20)
 
-static uint32_t get32(const uint8_t *p)
-{
-	uint32_t v;
-
-	memcpy(&v, p, sizeof(v));
-	return v;
-}
-
 static uint32_t get16(const uint8_t *p)
 {
 	uint16_t v;

@@ -20,14 +20,6 @@
 
 #define BTF_HEADER 24
 
-static uint32_t get32(const uint8_t *p)
-{
-	uint32_t v;
-
-	memcpy(&v, p, sizeof(v));
-	return v;
-}
-
 static bool begins(const uint8_t *data, size_t len, const char *magic, size_t n)
 {
 	return len >= n && !memcmp(data, magic, n);

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 /**
  * struct kimage - an image in memory
@@ -41,6 +42,15 @@ struct ksymbols {
 	const uint8_t *tokens;
 	const uint8_t *token_index;
 };
+
+/* At any address, in this machine's order of bytes. */
+static inline uint32_t get32(const uint8_t *p)
+{
+	uint32_t v;
+
+	memcpy(&v, p, sizeof(v));
+	return v;
+}
 
 /* Both return NULL, or what is wrong. */
 const char *kimage_read(struct kimage *image, const char *path);
