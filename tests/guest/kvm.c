@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* vm: timeout=240 modules="kvm_amd" */
+/* vm: timeout=240 modules="kvm_amd" turns */
 /*
  * Memory of KVM guests: a processor of a guest reads and writes through page
  * tables of its own, which the module reaches by mmu notifiers only. Without

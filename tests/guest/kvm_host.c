@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* vm: swap=64 timeout=240 modules="kvm_amd" */
+/* vm: swap=64 timeout=240 modules="kvm_amd" turns */
 /*
  * What the host does to the merged memory of KVM guests: their processors'
  * page tables must follow. Two guests in two processes have all pages alike.

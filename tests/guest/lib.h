@@ -3,6 +3,7 @@
  * What the guest tests share.
  *
  *   lib_ktap.c   cases: a fork and a time limit each, KTAP output, kernel log watched
+ *   lib_hung.c   what a case that takes too long was doing
  *   lib_sysfs.c  the module's files: read, write, counters, waiting for scans
  *   lib_mem.c    memory of known content, page frame numbers, page flags
  *   lib_proc.c   worker processes that do what the test tells them
@@ -55,6 +56,9 @@ typedef unsigned char u8;
 #ifndef PR_SET_MEMORY_MERGE
 #define PR_SET_MEMORY_MERGE 67
 #endif
+#ifndef PR_GET_MEMORY_MERGE
+#define PR_GET_MEMORY_MERGE 68
+#endif
 
 /* ---- cases (lib_ktap.c) ---- */
 
@@ -90,6 +94,7 @@ void skip(const char *fmt, ...) __attribute__((format(printf, 1, 2), noreturn));
 double now(void);
 int slowness(void);
 void msleep(unsigned int ms);
+void hung_print(pid_t group);
 
 #define FAIL(...) fail(__FILE__, __LINE__, __VA_ARGS__)
 
@@ -185,6 +190,7 @@ size_t bad_zero(const void *p, size_t n);
 
 #define KPF_SWAPBACKED_BIT 14
 #define KPF_KSM_BIT 21
+#define KPF_THP_BIT 22
 #define KPF_ZERO_BIT 24
 #define KPF_EXCLUSIVE_BIT 34
 
@@ -194,6 +200,7 @@ u64 kpageflags(u64 pfn);
 size_t count_present(pid_t pid, const void *p, size_t n);
 size_t count_swapped(pid_t pid, const void *p, size_t n);
 size_t count_merged(pid_t pid, const void *p, size_t n);
+size_t count_mapped_twice(pid_t pid, const void *p, size_t n);
 size_t count_zero(pid_t pid, const void *p, size_t n);
 size_t count_charged(pid_t pid, const void *p, size_t n, u64 group);
 size_t count_same(pid_t a, const void *pa, pid_t b, const void *pb, size_t n);
@@ -304,8 +311,10 @@ long long cgroup_num(const char *name, const char *file);
 long long cgroup_keyed(const char *name, const char *file, const char *key);
 u64 cgroup_inode(const char *name);
 long long thread_cpu_ns(const char *comm, int *threads);
+int threads_named(const char *comm);
 void need_nodes(void);
 pid_t thread_pid(const char *comm);
 bool run_on(pid_t pid, int cpu);
+long env_number(const char *name, long fallback);
 
 #endif

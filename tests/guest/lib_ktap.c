@@ -4,6 +4,9 @@
  *
  * The kernel log is read along: a warning, a bad page or a bad rss counter that
  * appears while a case runs fails the case, whatever the case itself found.
+ *
+ * What a case and the module were doing when its time was over is printed, and
+ * what the CPUs were doing is on the console: see lib_hung.c.
  */
 #include "lib.h"
 
@@ -89,7 +92,7 @@ static void run_child(const struct test_case *tc, unsigned int flags)
 	setpgid(0, 0);
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	signal(SIGPIPE, SIG_IGN);
-	alarm(tc->limit * slowness());
+	alarm(tc->limit * slowness() + 10); /* run_case() comes first */
 	if (!(flags & TEST_NOLOAD))
 		fast_settings();
 	tc->fn();
@@ -113,12 +116,13 @@ static void reap_group(pid_t pid)
 	note("processes of the case would not end");
 }
 
-/* Returns an EXIT_ value. The limit is the child's own alarm, then ours. */
+/* Returns an EXIT_ value. The limit is ours, then the child's own alarm. */
 static int run_case(const struct test_case *tc, unsigned int flags)
 {
 	unsigned int limit = tc->limit * slowness();
-	double start = now(), end = start + limit + 10;
+	double start = now(), end = start + limit;
 	int status = 0, code;
+	bool told = false;
 	pid_t pid = fork();
 
 	if (pid == 0)
@@ -128,11 +132,16 @@ static int run_case(const struct test_case *tc, unsigned int flags)
 		return EXIT_FAIL;
 	}
 	while (waitpid(pid, &status, WNOHANG) == 0) {
-		if (now() > end) {
+		if (now() > end + 20) {
 			note("case would not die of its alarm");
 			kill(pid, SIGKILL);
 			waitpid(pid, &status, 0);
 			break;
+		}
+		if (now() > end && !told) {
+			told = true;
+			hung_print(pid);
+			kill(pid, SIGALRM);
 		}
 		msleep(10);
 	}

@@ -39,23 +39,23 @@ void vm_needed(void)
 		skip("no /dev/kvm");
 }
 
-void vm_start(struct vm *vm, size_t pages)
+/*
+ * A guest with @pages at @mem, and behind them the @more at @behind, that are
+ * ours; one processor.
+ */
+void vm_create(struct vm *vm, void *mem, size_t pages, void *behind,
+	       size_t more)
 {
 	int kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC), size;
-	u8 *code;
 
 	if (kvm < 0)
 		FAIL("/dev/kvm: %s", strerror(errno));
+	vm->mem = mem;
 	vm->pages = pages;
-	vm->mem = map_pages(pages);
-	code = map_pages(1);
-	memcpy(code + VM_READ, code_read, sizeof(code_read));
-	memcpy(code + VM_WRITE, code_write, sizeof(code_write));
-	memcpy(code + VM_INC, code_inc, sizeof(code_inc));
 	vm->vm = ioctl(kvm, KVM_CREATE_VM, 0);
 	CHECK_OP(vm->vm, >=, 0);
-	CHECK_EQ(vm_slot(vm, 0, 0, vm->mem, pages, 0), 0);
-	CHECK_EQ(vm_slot(vm, 1, CODE_AT(vm), code, 1, 0), 0);
+	CHECK_EQ(vm_slot(vm, 0, 0, mem, pages, 0), 0);
+	CHECK_EQ(vm_slot(vm, 1, pages * PAGE, behind, more, 0), 0);
 	vm->vcpu = ioctl(vm->vm, KVM_CREATE_VCPU, 0);
 	CHECK_OP(vm->vcpu, >=, 0);
 	size = ioctl(kvm, KVM_GET_VCPU_MMAP_SIZE, 0);
@@ -63,6 +63,16 @@ void vm_start(struct vm *vm, size_t pages)
 		       0);
 	CHECK(vm->run != MAP_FAILED);
 	close(kvm);
+}
+
+void vm_start(struct vm *vm, size_t pages)
+{
+	u8 *code = map_pages(1);
+
+	memcpy(code + VM_READ, code_read, sizeof(code_read));
+	memcpy(code + VM_WRITE, code_write, sizeof(code_write));
+	memcpy(code + VM_INC, code_inc, sizeof(code_inc));
+	vm_create(vm, map_pages(pages), pages, code, 1);
 }
 
 /* Returns the guest's al: what it read. */
@@ -83,8 +93,15 @@ u8 vm_do(struct vm *vm, enum vm_does what, unsigned long addr, u8 al)
 	r.rflags = 2;
 	CHECK_EQ(ioctl(vm->vcpu, KVM_SET_REGS, &r), 0);
 	CHECK_EQ(ioctl(vm->vcpu, KVM_RUN, 0), 0);
-	CHECK_EQ(vm->run->exit_reason, KVM_EXIT_HLT);
 	CHECK_EQ(ioctl(vm->vcpu, KVM_GET_REGS, &r), 0);
+	if (vm->run->exit_reason == KVM_EXIT_INTERNAL_ERROR)
+		note("KVM: internal error %u at %llx, %u data: %llx %llx %llx",
+		     vm->run->internal.suberror, (unsigned long long)r.rip,
+		     vm->run->internal.ndata,
+		     (unsigned long long)vm->run->internal.data[0],
+		     (unsigned long long)vm->run->internal.data[1],
+		     (unsigned long long)vm->run->internal.data[2]);
+	CHECK_EQ(vm->run->exit_reason, KVM_EXIT_HLT);
 	return r.rax;
 #else
 	(void)vm, (void)what, (void)addr; /* see vm_needed() */

@@ -32,6 +32,8 @@ enum vm_does {
 };
 
 void vm_needed(void);
+void vm_create(struct vm *vm, void *mem, size_t pages, void *behind,
+	       size_t more);
 void vm_start(struct vm *vm, size_t pages);
 int vm_slot(struct vm *vm, int slot, unsigned long to, void *mem, size_t pages,
 	    unsigned int flags);

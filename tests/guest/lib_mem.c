@@ -204,6 +204,14 @@ static u64 kpagecgroup(u64 pfn)
 	return read_by_pfn("/proc/kpagecgroup", &fd, pfn);
 }
 
+/* How often a page is mapped. */
+static u64 kpagecount(u64 pfn)
+{
+	static int fd = -1;
+
+	return pfn ? read_by_pfn("/proc/kpagecount", &fd, pfn) : 0;
+}
+
 static bool pfn_has(u64 pfn, int bit)
 {
 	return kpageflags(pfn) >> bit & 1;
@@ -233,6 +241,11 @@ static bool is_swapped(u64 e)
 static bool is_merged(u64 e)
 {
 	return pfn_is_ksm(pfn_in(e));
+}
+
+static bool is_mapped_twice(u64 e)
+{
+	return kpagecount(pfn_in(e)) > 1;
 }
 
 static bool is_zero(u64 e)
@@ -269,6 +282,15 @@ size_t count_swapped(pid_t pid, const void *p, size_t n)
 size_t count_merged(pid_t pid, const void *p, size_t n)
 {
 	return count_if(pid, p, n, is_merged);
+}
+
+/*
+ * Pages that are mapped elsewhere too. A page may be a frame and wait for its
+ * second mapper, for it resembled one; nothing else has it then.
+ */
+size_t count_mapped_twice(pid_t pid, const void *p, size_t n)
+{
+	return count_if(pid, p, n, is_mapped_twice);
 }
 
 /* Pages that are the kernel's shared zero page now. */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The machine the test runs on: small files, meminfo, the kernel log, control
- * groups, loading and unloading the module.
+ * groups, loading and unloading the module; and what it was told from outside.
  */
 #include "lib.h"
 
@@ -302,6 +302,15 @@ long long thread_cpu_ns(const char *comm, int *threads)
 	return sum;
 }
 
+/* Kernel threads so named. One that was stopped can be seen for a moment more. */
+int threads_named(const char *comm)
+{
+	int threads;
+
+	thread_cpu_ns(comm, &threads);
+	return threads;
+}
+
 /* For a case that takes two nodes. */
 void need_nodes(void)
 {
@@ -330,6 +339,14 @@ pid_t thread_pid(const char *comm)
 	if (proc)
 		closedir(proc);
 	return pid;
+}
+
+/* A number of the environment. */
+long env_number(const char *name, long fallback)
+{
+	const char *e = getenv(name);
+
+	return e && *e ? atol(e) : fallback;
 }
 
 /* False, with a note, when it cannot be. */

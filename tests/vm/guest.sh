@@ -5,10 +5,14 @@
 # which has built everything and sets:
 #   ko_KERNEL      the module for the kernel (with . and - as _)
 #   results        a directory where the counts go, and what the guest said
-#   opt_mem opt_smp opt_append opt_qemu opt_timeout opt_env opt_noload opt_full   what its command line asked for
+#   opt_mem opt_smp opt_params opt_append opt_qemu opt_timeout opt_env opt_noload opt_icount opt_live opt_full
+#                  what its command line asked for
 #
 # A test says what it needs in its source, in comments "vm: ...":
 #   mem=MiB  smp=CPUs  numa=NODES  swap=MiB  timeout=SECONDS  modules="zram kvm_amd"  params="run=0"  noload  manual
+#   icount  one CPU, which is one that does an instruction in a nanosecond and never waits for the emulator: times are the
+#           same on a loaded machine
+#   turns   CPUs are emulated in turns, by one thread: for what runs KVM guests (docs/debugging.md, "What is the emulator's")
 #   disk="MiB[,qemu drive options]"  append="kernel command line"  qemu="options"  args="of the program"
 #   files="..."  files of this machine, put at the same place in the guest, programs with their libraries; the word
 #                kernel stands for the image of the guest's own kernel, put at /vmlinuz
@@ -32,6 +36,7 @@ esac
 needs() {
 	local source line
 	mem=1024 smp=2 numa=1 swap=0 disk='' timeout=300 modules='' params='' append='' qemu='' args='' files='' load=yes
+	icount=no threads=multi
 	source=$top/tests/guest/$test.c
 	[ "$test" = "${test%.sh}" ] || source=$top/tests/guest/$test
 	if [ "$test" != shell ]; then
@@ -43,16 +48,20 @@ needs() {
 					declare -g "$word"
 					;;
 				noload) load=no ;;
+				icount) icount=yes ;;
+				turns) threads=single ;;
 				manual) ;; # only run when it is named
 				*) die "$source: unknown need: $word" ;;
 				esac
 			done
 		done < <(sed -nE 's|^[/ ]*[*#/] *vm: *(.*[^ ]) *$|\1|p' "$source" | sed 's| *\*/$||')
 	fi
-	mem=${opt_mem:-$mem} smp=${opt_smp:-$smp}
+	mem=${opt_mem:-$mem} smp=${opt_smp:-$smp} params="$params ${opt_params:-}"
 	timeout=${opt_timeout:-$((timeout * slow))}
 	append="$append ${opt_append:-}" qemu="$qemu ${opt_qemu:-}"
 	[ -z "${opt_noload:-}" ] || load=no
+	icount=${opt_icount:-$icount}
+	[ "$icount" != yes ] || smp=1
 }
 
 # Files of this machine that the test uses.
@@ -100,6 +109,8 @@ make_initrd() {
 
 qemu_command() {
 	local i cpus cpu=max topology=$smp machine=(qemu-system-x86_64) first=file:$run/console second=$run/ktap ports
+	local accel=(-accel "tcg,thread=$threads")
+	[ "$icount" != yes ] || accel=(-accel "tcg,thread=single" -icount "shift=0,sleep=off")
 	[ "$test" != shell ] || first=mon:stdio second=/dev/null
 	ports=(-serial "$first" -serial "file:$second")
 	# An interrupt while the boot CPU's features are being read finds the kernel in doubt whether it has five levels of
@@ -114,7 +125,7 @@ qemu_command() {
 		ports=(-serial "$first" -chardev "file,id=ktap,path=$second" -device "pci-serial,chardev=ktap")
 	fi
 	cmd=("${machine[@]}" -nodefaults -no-user-config -display none -no-reboot
-		-accel "tcg,thread=multi" -cpu "$cpu" -smp "$topology" -m "$mem"
+		"${accel[@]}" -cpu "$cpu" -smp "$topology" -m "$mem"
 		-kernel "$("$top/scripts/kernel.sh" "$kernel")/vmlinuz" -initrd "$run/initrd")
 	if [ "$numa" -gt 1 ]; then
 		for ((i = 0; i < numa; i++)); do
@@ -186,6 +197,17 @@ excerpt() {
 	fi
 }
 
+# Did the emulator let a CPU run into a breakpoint that was gone (docs/debugging.md), when all was well until then? A
+# breakpoint that was there is the byte before the one that the kernel marks in its code.
+emulated_wrong() {
+	local byte
+	if grep -q '^not ok' "$run/ktap" || grep -qE "$bad" < <(sed '/int3: 0000/,$d' "$run/console"); then
+		return 1
+	fi
+	byte=$(grep -A 20 -m 1 'int3: 0000' "$run/console" | sed -nE '/Code: /{s/.* ([0-9a-f]{2}) <.*/\1/p;q}')
+	[ -n "$byte" ] && [ "$byte" != cc ]
+}
+
 needs
 run=$(mktemp -d "$cache/logs/$kernel-$test.XXXX")
 make_initrd
@@ -197,15 +219,23 @@ if [ "$test" = shell ]; then
 fi
 
 # An emulated machine does not always come up. What ends before our init has run says nothing of us, and is tried again;
-# init's first line is proof that it has.
+# init's first line is proof that it has. So is what ended by a fault that only the emulator can make.
 for try in 1 2 3; do
 	: >"$run/console"
 	: >"$run/ktap"
 	start=$EPOCHREALTIME
 	rc=0
+	[ -z "${opt_live:-}" ] || tail -s 0.2 -n +1 -f --pid=$$ "$run/ktap" &
 	timeout -k 5 "$timeout" "${cmd[@]}" </dev/null >"$run/qemu" 2>&1 || rc=$?
-	! grep -q '^# init$' "$run/ktap" || break
-	[ $try = 3 ] || echo "$kernel $test: the kernel ended before init, once more"
+	[ -z "${opt_live:-}" ] || kill $!
+	if emulated_wrong; then
+		again="the emulator kept a breakpoint that was gone"
+	elif ! grep -q '^# init$' "$run/ktap"; then
+		again="the kernel ended before init"
+	else
+		break
+	fi
+	[ $try = 3 ] || echo "$kernel $test: $again, once more"
 done
 took=$(awk "BEGIN { printf \"%.1f\", $EPOCHREALTIME - $start }")
 judge

@@ -8,6 +8,9 @@
 #   -m MiB, -s CPUS, -T SECONDS, -a APPEND, -q QEMU_OPTIONS     instead of, or added to, what the test asks for
 #   -e NAME=VALUE  for the test's environment
 #   -d VARIABLES   for the build of the module, such as "UKSM_DEBUG=1"
+#   -i, -w         time is a count of instructions (see "icount" in guest.sh), or it is not
+#   -l             print what the test says as it says it
+#   -p PARAMS      parameters of the module, such as "scan_threads=4", added to what the test asks for
 #   -n             do not build or load the module
 #   -r DIR         keep there what each guest said, as KERNEL-TEST.ktap
 #   --full-log     print the whole log of the guest
@@ -19,7 +22,7 @@
 . "$top/scripts/arm64.sh"
 
 kernels=6.12 jobs=1 variables='' keep=''
-while getopts k:j:m:s:T:a:q:e:d:r:nh-: o; do
+while getopts k:j:m:s:T:a:q:e:d:p:r:ilnwh-: o; do
 	case $o in
 	k) kernels=$OPTARG ;;
 	j) jobs=$OPTARG ;;
@@ -30,7 +33,11 @@ while getopts k:j:m:s:T:a:q:e:d:r:nh-: o; do
 	q) opt_qemu=$OPTARG ;;
 	e) opt_env="${opt_env:-} $(printf %q "$OPTARG")" ;;
 	d) variables=$OPTARG ;;
+	p) opt_params=$OPTARG ;;
+	i) opt_icount=yes ;;
+	l) opt_live=1 ;;
 	n) opt_noload=1 ;;
+	w) opt_icount=no ;;
 	r) keep=$OPTARG ;;
 	-) [ "$OPTARG" = full-log ] || die "unknown option --$OPTARG"; opt_full=1 ;;
 	h) sed -n '3,/^$/s/^# \?//p' "$0"; exit ;;
@@ -89,7 +96,7 @@ for k in $kernels; do
 done
 kernels=${names# }
 
-export opt_mem opt_smp opt_append opt_qemu opt_timeout opt_env opt_noload opt_full results
+export opt_mem opt_smp opt_params opt_append opt_qemu opt_timeout opt_env opt_noload opt_icount opt_live opt_full results
 if [ "${tests[0]}" = shell ]; then
 	exec "$top/tests/vm/guest.sh" "${kernels%% *}" shell
 fi
