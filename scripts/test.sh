@@ -38,7 +38,7 @@ newest() {
 		echo "newest: cannot be had"
 		echo "0 passed, 0 failed, 1 skipped"
 	else
-		"$top/tests/vm/run.sh" -j "$(nproc)" -k newest merge_two cow forks zero swap migrate remap huge uffd memcg poison unload
+		"$top/tests/vm/run.sh" -j "$(nproc)" -k newest merge_two cow forks zero swap migrate remap huge uffd memcg poison unload threads
 	fi
 }
 

@@ -12,90 +12,30 @@
  * random cookie in folio->index, which the core does not use in KSM pages and
  * migration copies.
  *
- * Owns: the frames, their list (uksm_mutex) and the table by pfn (a raw lock,
- * irq-safe, because the migration hook re-keys from a kprobe handler). The
- * table is sized once for the machine; entries are linked in place, so neither
- * a look-up nor a re-key can fail or allocate.
+ * Owns: the frames and their list. Which of them has a page is said by the table
+ * by pfn: see table.c.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
-#include <linux/log2.h>
-#include <linux/hash.h>
 #include <linux/memory_hotplug.h>
 #include <linux/module.h>
 #include <linux/random.h>
 #include <linux/slab.h>
-#include <linux/vmalloc.h>
 
 #include "frame.h"
 #include "hooks.h"
-#include "match.h"
+#include "lookup.h"
 #include "rmap.h"
+#include "table.h"
 
-/* Pages of RAM for each bucket of the table, and the fewest buckets. */
-#define UKSM_TABLE_PAGES 64
-#define UKSM_TABLE_MIN 1024
+/* Frames that a scan thread has at hand. */
+#define UKSM_FRAME_STOCK 8
 
 static struct kmem_cache *uksm_frame_cache;
-static LIST_HEAD(uksm_frame_list);
-
-static DEFINE_RAW_SPINLOCK(uksm_table_lock);
-static struct uksm_frame **uksm_table;
-static unsigned int uksm_table_bits;
+LIST_HEAD(uksm_frame_list);
 
 /* What folio->index of a frame says; no page index looks like it. */
 static unsigned long uksm_cookie;
-
-static struct uksm_frame **uksm_table_bucket(unsigned long pfn)
-{
-	return &uksm_table[hash_long(pfn, uksm_table_bits)];
-}
-
-/* Table lock held. */
-static struct uksm_frame *uksm_table_find(unsigned long pfn)
-{
-	struct uksm_frame *frame;
-
-	lockdep_assert_held(&uksm_table_lock);
-	for (frame = *uksm_table_bucket(pfn); frame; frame = frame->next)
-		if (frame->pfn == pfn)
-			return frame;
-	return NULL;
-}
-
-/* Table lock held. */
-static void uksm_table_remove(struct uksm_frame *frame)
-{
-	struct uksm_frame **p;
-
-	lockdep_assert_held(&uksm_table_lock);
-	if (!frame->pfn)
-		return;
-	for (p = uksm_table_bucket(frame->pfn); *p; p = &(*p)->next) {
-		if (*p == frame) {
-			*p = frame->next;
-			break;
-		}
-	}
-	WRITE_ONCE(frame->pfn, 0);
-	WRITE_ONCE(frame->device, false);
-}
-
-/*
- * Table lock held. Whoever is there under @pfn is a frame whose page was freed
- * and found a new use: it loses its key, and the sweep will find it dead.
- */
-static void uksm_table_insert(struct uksm_frame *frame, unsigned long pfn)
-{
-	struct uksm_frame *stale = uksm_table_find(pfn);
-	struct uksm_frame **p = uksm_table_bucket(pfn);
-
-	if (stale)
-		uksm_table_remove(stale);
-	frame->next = *p;
-	*p = frame;
-	WRITE_ONCE(frame->pfn, pfn);
-}
 
 /**
  * uksm_folio_is_frame() - is a folio one of uksm's?
@@ -115,11 +55,11 @@ bool uksm_folio_is_frame(struct folio *folio)
 
 /**
  * uksm_frame_of() - the frame whose page a folio is
- * @folio: locked, or referenced by a caller that holds uksm_mutex
+ * @folio: locked; or referenced, by a caller that holds uksm_mutex
  *
  * Context: any, but not NMI.
  * Return: the frame, or NULL. It lives on while @folio is locked and mapped,
- * or while uksm_mutex is held.
+ * or while uksm_mutex is held, or uksm_sem for writing.
  */
 struct uksm_frame *uksm_frame_of(struct folio *folio)
 {
@@ -137,8 +77,10 @@ struct uksm_frame *uksm_frame_of(struct folio *folio)
 /* The pfn of a frame, also while a re-key is under way. */
 static unsigned long uksm_frame_pfn(struct uksm_frame *frame)
 {
-	unsigned long flags, pfn;
+	unsigned long flags, pfn = READ_ONCE(frame->pfn);
 
+	if (pfn)
+		return pfn;
 	raw_spin_lock_irqsave(&uksm_table_lock, flags);
 	pfn = frame->pfn;
 	raw_spin_unlock_irqrestore(&uksm_table_lock, flags);
@@ -241,7 +183,8 @@ static noinline bool uksm_device_page_is_frame(unsigned long pfn)
  * @dead: set to the pfn that no page of ours is under any more, or to
  *	ULONG_MAX if the frame lives
  *
- * Context: uksm_mutex held.
+ * Context: uksm_sem held, by a caller that has seen that nobody is making the
+ * frame.
  * Return: the folio; or NULL: the frame is dead, or cannot be had for now.
  */
 struct folio *uksm_frame_get(struct uksm_frame *frame, unsigned long *dead)
@@ -271,64 +214,91 @@ struct folio *uksm_frame_get(struct uksm_frame *frame, unsigned long *dead)
 }
 
 /**
- * uksm_frame_create() - a frame with a page, for content to come
- * @mm: whose memory group is charged
- * @nid: node to allocate from
+ * uksm_frames_stock() - have a few frames at hand
+ * @stock: the frames, of one scan thread
  *
- * The folio is locked and known to nobody. uksm_frame_publish() or
- * uksm_frame_abandon() is next.
- *
- * A group at its limit is left alone: the charge does not reclaim. To make room
- * for a page that is to save memory, others would go to swap, with mmap_lock
- * held, and where there is nothing to reclaim the kernel would try it in vain
- * for each page.
- *
- * Context: uksm_mutex held; may sleep and reclaim.
- * Return: the frame, or NULL: no memory, or the group is at its limit.
+ * Context: may sleep and reclaim.
  */
-struct uksm_frame *uksm_frame_create(struct mm_struct *mm, int nid)
+void uksm_frames_stock(struct uksm_frame **stock)
 {
-	gfp_t gfp = GFP_HIGHUSER_MOVABLE | __GFP_NORETRY | __GFP_NOWARN;
 	struct uksm_frame *frame;
-	struct folio *folio;
+	unsigned int nr = 0;
 
-	if (!READ_ONCE(uksm_settings.across_nodes))
-		gfp |= __GFP_THISNODE;
+	for (frame = *stock; frame; frame = frame->next)
+		nr++;
+	for (; nr < UKSM_FRAME_STOCK; nr++) {
+		frame = kmem_cache_alloc(uksm_frame_cache, UKSM_GFP);
+		if (!frame)
+			break;
+		frame->next = *stock;
+		*stock = frame;
+	}
+}
 
-	frame = kmem_cache_zalloc(uksm_frame_cache,
-				  GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN);
-	if (!frame)
-		return NULL;
-	folio = __folio_alloc(gfp, 0, nid, NULL);
-	if (!folio)
-		goto err_free;
-#ifndef UKSM_MUTANT_CHARGE
-	if (uksm_charge(folio, mm, GFP_NOWAIT | __GFP_NOWARN))
-		goto err_put;
-#endif
+/**
+ * uksm_frames_unstock() - give them back
+ * @stock: the frames
+ */
+void uksm_frames_unstock(struct uksm_frame **stock)
+{
+	struct uksm_frame *frame;
+
+	while ((frame = *stock)) {
+		*stock = frame->next;
+		kmem_cache_free(uksm_frame_cache, frame);
+	}
+}
+
+/**
+ * uksm_frame_create() - a frame, for content to come
+ * @batch: who makes it
+ * @stock: used when there is no memory to be had without a wait
+ *
+ * It has no page. uksm_frame_adopt(), uksm_frame_copy() or uksm_frame_free() is
+ * next.
+ *
+ * Context: uksm_mutex held.
+ * Return: the frame, or NULL: no memory.
+ */
+struct uksm_frame *uksm_frame_create(struct uksm_batch *batch,
+				     struct uksm_frame **stock)
+{
+	struct uksm_frame *frame;
+
+	frame = kmem_cache_alloc(uksm_frame_cache, GFP_NOWAIT | __GFP_NOWARN);
+	if (!frame) {
+		frame = *stock;
+		if (!frame)
+			return NULL;
+		*stock = frame->next;
+	}
 #ifndef UKSM_MUTANT_UNLOAD
-	if (!uksm_stats.frames && !try_module_get(THIS_MODULE))
-		goto err_put;
+	if (!uksm_stats.frames && !try_module_get(THIS_MODULE)) {
+		kmem_cache_free(uksm_frame_cache, frame);
+		return NULL;
+	}
 #endif
-
-	__folio_set_locked(folio);
-	frame->folio = folio;
+	*frame = (struct uksm_frame){
+		.owner = batch,
+		.making = true,
+		.fresh = true,
+	};
 	list_add_tail(&frame->list, &uksm_frame_list);
 	uksm_stats.frames++;
 	uksm_metadata_add(sizeof(*frame));
 	return frame;
-
-err_put:
-	folio_put(folio);
-err_free:
-	kmem_cache_free(uksm_frame_cache, frame);
-	return NULL;
 }
 
-/* The last of a frame: nobody knows it any more. uksm_mutex held. */
-static void uksm_frame_free(struct uksm_frame *frame)
+/**
+ * uksm_frame_free() - the last of a frame: nobody knows it any more
+ * @frame: fresh, without a page; or out of the table
+ *
+ * Context: uksm_mutex held, or uksm_sem for writing.
+ */
+void uksm_frame_free(struct uksm_frame *frame)
 {
-	uksm_match_forget(frame);
+	uksm_lookup_forget(frame);
+	uksm_stats.mappings -= frame->mapped;
 	list_del(&frame->list);
 	kmem_cache_free(uksm_frame_cache, frame);
 	uksm_metadata_add(-(long)sizeof(*frame));
@@ -339,57 +309,123 @@ static void uksm_frame_free(struct uksm_frame *frame)
 #endif
 }
 
-/**
- * uksm_frame_abandon() - undo uksm_frame_create()
- * @frame: not published
- *
- * Context: uksm_mutex held.
+/*
+ * Make @folio the frame's page, and one that the kernel knows as such. Who still
+ * holds a dead frame of the same pfn finds, with the folio locked, that it is not
+ * that one's.
  */
-void uksm_frame_abandon(struct uksm_frame *frame)
+static void uksm_frame_publish(struct uksm_frame *frame, struct folio *folio)
 {
-	folio_unlock(frame->folio);
-	folio_put(frame->folio);
-	uksm_frame_free(frame);
-}
-
-/**
- * uksm_frame_publish() - fill a frame and make it a page the kernel knows
- * @frame: fresh from uksm_frame_create()
- * @from: the page whose content it takes; write-protected and unpinned
- *
- * The caller goes on holding lock and reference of frame->folio.
- *
- * Context: uksm_mutex held.
- */
-void uksm_frame_publish(struct uksm_frame *frame, struct page *from)
-{
-	struct folio *folio = frame->folio;
 	unsigned long flags;
 
-	copy_highpage(&folio->page, from);
-	flush_dcache_page(&folio->page);
-	__folio_mark_uptodate(folio);
-	__folio_set_swapbacked(folio);
-#ifndef UKSM_MUTANT_DIRTY
-	/* Reclaim throws a clean anonymous page away. */
-	folio_set_dirty(folio);
-#endif
 	folio->index = uksm_cookie;
 	WRITE_ONCE(folio->mapping, (void *)UKSM_MAPPING_KSM);
 
 	raw_spin_lock_irqsave(&uksm_table_lock, flags);
 	uksm_table_insert(frame, folio_pfn(folio));
 	raw_spin_unlock_irqrestore(&uksm_table_lock, flags);
-
-	folio_add_lru(folio);
+	frame->folio = folio;
+	frame->fresh = false;
 }
 
-/*
- * A frame whose page has no mappings (the folio is locked) or is gone, as
- * judged by @pfn: nobody walks its items. uksm_mutex held. Return: false if it
- * has moved since it was judged.
+/**
+ * uksm_frame_adopt() - make a process's page a frame's, where it is
+ * @frame: fresh from uksm_frame_create()
+ * @folio: the page: locked, write-protected, unpinned, mapped once, ordinary
+ *
+ * As ksmd does with the first of its pages. It stays charged to whom it is
+ * charged, and on the LRU.
+ *
+ * Before 7.x there are walks of an ordinary page's mappings that do without its
+ * lock, but not without a reference, and one that was taken for ordinary before
+ * must not come to our hook. So first the mark, then a look whether somebody has
+ * a reference, and only then the page is known as a frame.
+ *
+ * The lock that the caller has is frame->folio's from now on, and so is one more
+ * reference.
+ *
+ * Context: a batch; does not sleep.
+ * Return: false if somebody else has a reference; then all is as it was.
  */
-static bool uksm_frame_kill(struct uksm_frame *frame, unsigned long pfn)
+bool uksm_frame_adopt(struct uksm_frame *frame, struct folio *folio)
+{
+	void *mapping = folio->mapping;
+	bool alone = true;
+
+	WRITE_ONCE(folio->mapping, (void *)UKSM_MAPPING_KSM);
+	smp_mb(); /* who gets a reference from here on sees the mark */
+#ifndef UKSM_MUTANT_ADOPT
+	alone = folio_ref_count(folio) == 2; /* its mapping's, the batch's */
+#endif
+	if (!alone) {
+		WRITE_ONCE(folio->mapping, mapping);
+		return false;
+	}
+	folio_get(folio);
+#ifndef UKSM_MUTANT_DIRTY
+	/* Reclaim throws a clean anonymous page away. */
+	folio_mark_dirty(folio);
+#endif
+	uksm_frame_publish(frame, folio);
+	return true;
+}
+
+/**
+ * uksm_frame_copy() - give a frame a page of its own
+ * @frame: fresh from uksm_frame_create()
+ * @from: the page whose content it takes; write-protected and unpinned
+ * @mm: whose memory group is charged
+ *
+ * frame->folio is locked, and has a reference.
+ *
+ * A group at its limit is left alone: the charge does not reclaim, and neither
+ * does the allocation. To make room for a page that is to save memory, others
+ * would go to swap, with locks held.
+ *
+ * Context: a batch; does not sleep.
+ * Return: false: no memory, or the group is at its limit.
+ */
+bool uksm_frame_copy(struct uksm_frame *frame, struct folio *from,
+		     struct mm_struct *mm)
+{
+	gfp_t gfp = (GFP_HIGHUSER_MOVABLE | __GFP_NOWARN) &
+		    ~__GFP_DIRECT_RECLAIM;
+	struct folio *folio;
+
+	if (!READ_ONCE(uksm_settings.across_nodes))
+		gfp |= __GFP_THISNODE;
+	folio = __folio_alloc(gfp, 0, folio_nid(from), NULL);
+	if (!folio)
+		return false;
+#ifndef UKSM_MUTANT_CHARGE
+	if (uksm_charge(folio, mm, GFP_NOWAIT | __GFP_NOWARN)) {
+		folio_put(folio);
+		return false;
+	}
+#endif
+	__folio_set_locked(folio);
+	copy_highpage(&folio->page, &from->page);
+	flush_dcache_page(&folio->page);
+	__folio_mark_uptodate(folio);
+	__folio_set_swapbacked(folio);
+#ifndef UKSM_MUTANT_DIRTY
+	folio_set_dirty(folio);
+#endif
+	uksm_frame_publish(frame, folio);
+	folio_add_lru(folio);
+	return true;
+}
+
+/**
+ * uksm_frame_kill() - a frame is over
+ * @frame: its page has no mappings (the folio is locked), or is gone, so nobody
+ *	walks its items; freed
+ * @pfn: what that was judged by
+ *
+ * Context: uksm_sem held for writing.
+ * Return: false if its page has moved since it was judged.
+ */
+bool uksm_frame_kill(struct uksm_frame *frame, unsigned long pfn)
 {
 	unsigned long flags;
 	bool dead;
@@ -406,91 +442,6 @@ static bool uksm_frame_kill(struct uksm_frame *frame, unsigned long pfn)
 	return true;
 }
 
-/*
- * More places than mappings. With the folio locked none of them can be a
- * migration entry, and no new mapping comes from nowhere. Or it is poisoned:
- * before 6.4 the kernel leaves KSM pages mapped then. Return: as below.
- */
-static int uksm_frame_tidy(struct uksm_frame *frame, struct folio *folio)
-{
-	int mapcount = uksm_folio_mapcount(folio);
-
-	if (!uksm_frame_holds(frame, folio))
-		return 1; /* it moved: next time */
-	if (mapcount && folio_test_hwpoison(folio) &&
-	    !folio_test_writeback(folio)) {
-		uksm_unmap_poisoned(folio);
-		mapcount = uksm_folio_mapcount(folio);
-	}
-	if (!mapcount)
-		return uksm_frame_kill(frame, folio_pfn(folio)) ? 0 : 1;
-	uksm_rmap_items_prune(frame, folio);
-	return mapcount;
-}
-
-/* The number of mappings of a frame, or 0 if it is dead and was freed. */
-static int uksm_frame_sweep(struct uksm_frame *frame)
-{
-	struct folio *folio;
-	unsigned long dead;
-	int mapcount;
-
-	if (frame->folio) /* not mapped yet */
-		return 1;
-	folio = uksm_frame_get(frame, &dead);
-	if (!folio)
-		return dead != ULONG_MAX && uksm_frame_kill(frame, dead) ? 0 :
-									   1;
-	mapcount = uksm_folio_mapcount(folio);
-	if (!mapcount || mapcount < (int)frame->nr_items ||
-	    folio_test_hwpoison(folio)) {
-		if (folio_trylock(folio)) {
-			mapcount = uksm_frame_tidy(frame, folio);
-			folio_unlock(folio);
-		} else {
-			mapcount = max(mapcount, 1);
-		}
-	}
-	if (mapcount)
-		uksm_match_refresh(frame, mapcount);
-	folio_put(folio);
-	return mapcount;
-}
-
-/**
- * uksm_frames_sweep() - bring frames and their counts up to date
- *
- * Context: uksm_mutex held; may sleep.
- */
-void uksm_frames_sweep(void)
-{
-	struct uksm_frame *frame, *n;
-	u64 mappings = 0;
-	unsigned int i = 0;
-
-	lockdep_assert_held(&uksm_mutex);
-	list_for_each_entry_safe(frame, n, &uksm_frame_list, list) {
-		mappings += uksm_frame_sweep(frame);
-		if (!(++i % 256))
-			cond_resched();
-	}
-	uksm_stats.mappings = mappings;
-}
-
-/**
- * uksm_frames_reindex() - the index was emptied: put the frames back
- *
- * Context: uksm_mutex held; may sleep.
- */
-void uksm_frames_reindex(void)
-{
-	struct uksm_frame *frame;
-
-	list_for_each_entry(frame, &uksm_frame_list, list)
-		frame->indexed = false;
-	uksm_frames_sweep();
-}
-
 /**
  * uksm_frames_selftest() - does the kernel call us for a frame?
  *
@@ -498,7 +449,7 @@ void uksm_frames_reindex(void)
  * to notice. kprobes can be switched off at any time, so this is asked at load
  * and at the start of each round.
  *
- * Context: uksm_mutex held; may sleep.
+ * Context: uksm_sem held for writing; may sleep.
  * Return: 0, -ENOMEM, or -EOPNOTSUPP.
  */
 int uksm_frames_selftest(void)
@@ -511,7 +462,7 @@ int uksm_frames_selftest(void)
 	int i, err = -ENOMEM;
 
 	for (i = 0; i < 2; i++) {
-		folio[i] = __folio_alloc(GFP_KERNEL, 0, numa_mem_id(), NULL);
+		folio[i] = __folio_alloc(UKSM_GFP, 0, numa_mem_id(), NULL);
 		if (!folio[i])
 			goto out;
 		__folio_set_locked(folio[i]);
@@ -551,21 +502,17 @@ out:
  */
 int __init uksm_frames_init(void)
 {
-	size_t nr = max(totalram_pages() / UKSM_TABLE_PAGES,
-			(unsigned long)UKSM_TABLE_MIN);
-
-	uksm_table_bits = order_base_2(nr);
-	uksm_table = vzalloc(sizeof(*uksm_table) << uksm_table_bits);
-	if (!uksm_table)
+	/* A pointer to a frame has room for the type of an index's value. */
+	BUILD_BUG_ON(__alignof__(struct uksm_frame) < 8);
+	if (uksm_table_init())
 		return -ENOMEM;
 	uksm_frame_cache = KMEM_CACHE(uksm_frame, 0);
 	if (!uksm_frame_cache) {
-		vfree(uksm_table);
+		uksm_table_exit();
 		return -ENOMEM;
 	}
 	uksm_cookie = get_random_long() | BIT(BITS_PER_LONG - 1) |
 		      BIT(BITS_PER_LONG - 2);
-	uksm_metadata_add(sizeof(*uksm_table) << uksm_table_bits);
 	return 0;
 }
 
@@ -573,5 +520,5 @@ void uksm_frames_exit(void)
 {
 	WARN_ON_ONCE(uksm_stats.frames);
 	kmem_cache_destroy(uksm_frame_cache);
-	vfree(uksm_table);
+	uksm_table_exit();
 }

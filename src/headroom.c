@@ -17,13 +17,31 @@
 #define UKSM_RESERVE 128
 
 /*
+ * Pages that zones keep for a while on top of their watermarks, since memory of
+ * one kind had to be taken for another (vm.watermark_boost_factor).
+ */
+static u64 uksm_watermarks_boost(void)
+{
+	u64 pages = 0;
+	int nid, i;
+
+	for_each_online_node(nid)
+		for (i = 0; i < MAX_NR_ZONES; i++)
+			pages += READ_ONCE(
+				NODE_DATA(nid)->node_zones[i].watermark_boost);
+	return pages;
+}
+
+/*
  * Pages that could be had without taking them from anybody: MemAvailable but for
- * the slabs, of which the kernel gets back much less when it matters.
+ * the slabs, of which the kernel gets back much less when it matters, and for what
+ * zones keep beyond what it knows of.
  */
 static u64 uksm_headroom_free(void)
 {
 	s64 pages = si_mem_available();
 
+	pages -= uksm_watermarks_boost();
 	pages -= global_node_page_state_pages(NR_SLAB_RECLAIMABLE_B) +
 		 global_node_page_state(NR_KERNEL_MISC_RECLAIMABLE);
 	return max_t(s64, pages, 0) + max(get_nr_swap_pages(), 0L);
@@ -32,40 +50,44 @@ static u64 uksm_headroom_free(void)
 /**
  * uksm_sharing() - mappings that do without a page of their own
  *
- * Context: uksm_mutex held.
+ * Context: any; the answer may age, unless uksm_sem is held for writing.
  * Return: their number, as KSM counts pages_sharing.
  */
 u64 uksm_sharing(void)
 {
-	return uksm_stats.mappings > uksm_stats.frames ?
-		       uksm_stats.mappings - uksm_stats.frames :
-		       0;
+	u64 mappings = READ_ONCE(uksm_stats.mappings);
+	u64 frames = READ_ONCE(uksm_stats.frames);
+
+	return mappings > frames ? mappings - frames : 0;
 }
 
 /**
  * uksm_headroom_pages() - what undoing all merges would need
  *
- * Context: uksm_mutex held.
+ * Context: any; the answer may age, unless uksm_sem is held for writing.
  * Return: pages.
  */
 u64 uksm_headroom_pages(void)
 {
-	return uksm_sharing() + max_t(s64, uksm_stats.zero, 0);
+	return uksm_sharing() + max_t(s64, READ_ONCE(uksm_stats.zero), 0);
 }
 
 /**
  * uksm_headroom_short() - does min_headroom_percent forbid to merge a region?
  *
- * Context: uksm_mutex held.
+ * Context: any; the answer may age, unless uksm_sem is held for writing.
  * Return: whether undoing all there is and all that a region can add would
  * need more than the share of free memory and swap that is set.
  */
 bool uksm_headroom_short(void)
 {
 	unsigned int percent = READ_ONCE(uksm_settings.min_headroom);
+	unsigned int threads = READ_ONCE(uksm_settings.threads);
 
-	return percent && (uksm_headroom_pages() + UKSM_REGION_PAGES) * 100 >
-				  uksm_headroom_free() * percent;
+	/* Others may be at their regions, and count what they add afterwards. */
+	return percent &&
+	       (uksm_headroom_pages() + threads * UKSM_REGION_PAGES) * 100 >
+		       uksm_headroom_free() * percent;
 }
 
 /**

@@ -121,16 +121,21 @@ static struct {
 /* Takes over the reference on @folio, the first page of the region. */
 static void uksm_huge_guard(struct uksm_visit *v, struct folio *folio)
 {
-	if (uksm_guard.nr == UKSM_GUARDS) {
-		folio_put(folio);
-		return;
+	unsigned int nr;
+
+	mutex_lock(&uksm_mutex);
+	nr = uksm_guard.nr;
+	if (nr < UKSM_GUARDS) {
+		if (!nr)
+			uksm_guard.since_ns = ktime_get_ns();
+		uksm_guard.page[nr].folio = folio;
+		uksm_guard.page[nr].space = v->space->id;
+		uksm_guard.page[nr].addr = v->base;
+		WRITE_ONCE(uksm_guard.nr, nr + 1);
 	}
-	if (!uksm_guard.nr)
-		uksm_guard.since_ns = ktime_get_ns();
-	uksm_guard.page[uksm_guard.nr].folio = folio;
-	uksm_guard.page[uksm_guard.nr].space = v->space->id;
-	uksm_guard.page[uksm_guard.nr].addr = v->base;
-	uksm_guard.nr++;
+	mutex_unlock(&uksm_mutex);
+	if (nr == UKSM_GUARDS)
+		folio_put(folio);
 }
 
 /**
@@ -139,21 +144,28 @@ static void uksm_huge_guard(struct uksm_visit *v, struct folio *folio)
  *
  * The pages that were held can be merged from here on: there is urgent work.
  *
- * Context: uksm_mutex held.
+ * Context: takes uksm_mutex.
  * Return: whether there was any.
  */
 bool uksm_huge_unguard(bool done)
 {
-	if (!uksm_guard.nr ||
-	    (!done && ktime_get_ns() - uksm_guard.since_ns < UKSM_GUARD_NS))
+	unsigned int i, nr;
+
+	if (!READ_ONCE(uksm_guard.nr))
 		return false;
-	while (uksm_guard.nr) {
-		uksm_guard.nr--;
-		folio_put(uksm_guard.page[uksm_guard.nr].folio);
-		uksm_work_add_page(uksm_guard.page[uksm_guard.nr].space,
-				   uksm_guard.page[uksm_guard.nr].addr);
+	mutex_lock(&uksm_mutex);
+	nr = uksm_guard.nr;
+	if (!done && ktime_get_ns() - uksm_guard.since_ns < UKSM_GUARD_NS)
+		nr = 0;
+	for (i = 0; i < nr; i++) {
+		folio_put(uksm_guard.page[i].folio);
+		uksm_work_add_page(uksm_guard.page[i].space,
+				   uksm_guard.page[i].addr);
 	}
-	return true;
+	if (nr)
+		WRITE_ONCE(uksm_guard.nr, 0);
+	mutex_unlock(&uksm_mutex);
+	return nr;
 }
 
 /**
@@ -174,17 +186,21 @@ bool uksm_huge_visit(struct uksm_visit *v, struct vm_area_struct *vma)
 		return true;
 	v->pages += UKSM_REGION_PAGES;
 	if (uksm_region_sum_init(v->region)) {
-		v->region->huge = 1;
+		v->huge = true;
 		equal = uksm_match_huge(v, vma, folio);
-		if (uksm_huge_enough(v, equal) && uksm_huge_due(v->region))
+		if (uksm_huge_enough(v, equal) && uksm_huge_due(v->region)) {
 			split = uksm_huge_split(folio);
+			/* Another scan thread may have had it in its hands. */
+			if (!split && READ_ONCE(uksm_settings.threads) > 1)
+				v->busy++;
+		}
 	}
 	if (!split) {
 		folio_put(folio);
 		return false;
 	}
 	uksm_huge_guard(v, folio);
-	v->region->huge = 0;
+	v->huge = false;
 	uksm_huge_count(v->region);
 	v->pages = 0;
 	v->clean = 0;

@@ -2,60 +2,107 @@
 /*
  * index.c - from a fingerprint to a frame or to the place of a candidate
  *
- * A table of buckets, each one cache line of six slots. The upper half H of a
- * key picks the bucket by multiplication (so that the table may have any
- * length), its low 16 bits are the tag. Bucket and tag give a second bucket; an
+ * Tables of buckets, each one cache line of six slots. The highest bits of a key
+ * pick the table: a range of keys. What follows of its upper half H picks the
+ * bucket by multiplication (so that a table may have any length), and the low 16
+ * bits of H are the tag. Bucket and tag give a second bucket; an
  * entry goes where there is more room, so that the table can be filled well.
- * It never grows by itself: where there is no room at all, a mark of no more
+ * A table never grows by itself: where there is no room at all, a mark of no more
  * use or a place goes for the new entry; frames stay. In the long run most of
  * the room is taken by places that nobody comes back to, so a bit for each says
  * whether somebody has of late; one without counts as room. An entry is a hint:
  * nothing in it is trusted by its users.
  *
- * 64 bytes for 6 slots, filled to 10/13, are 13.9 bytes a page: the budget is 16.
+ * 64 bytes for 6 slots, filled to 100/107, are 11.4 bytes a page: the budget is 12.
  *
- * Pure; the caller serialises.
+ * An entry's second bucket is in the range of its first one. Nothing that is done
+ * to an entry touches another range, and one range can be given another length
+ * while the others are in use.
+ *
+ * Pure; the caller serialises what is done in a range.
  */
 #include "index.h"
-
-static u32 uksm_index_slot(const struct uksm_index *idx, u32 h)
-{
-	return (u64)h * idx->nr >> 32;
-}
 
 /**
  * uksm_index_want() - how many buckets serve so many pages
  * @pages: pages to be indexed
  *
- * Return: a length for uksm_index_setup().
+ * Return: a length for an index; one that is cut into ranges has whole pages of
+ * memory for each.
  */
 u32 uksm_index_want(u64 pages)
 {
-	u64 nr = (pages * 13 / 10 + UKSM_BUCKET_SLOTS - 1) / UKSM_BUCKET_SLOTS;
+	u64 nr =
+		(pages * 107 / 100 + UKSM_BUCKET_SLOTS - 1) / UKSM_BUCKET_SLOTS;
+	unsigned int bits = 0;
+	u32 step;
 
-	return clamp_t(u64, nr, UKSM_INDEX_MIN_BUCKETS, U32_MAX);
+	nr = clamp_t(u64, nr, UKSM_INDEX_MIN_BUCKETS,
+		     U32_MAX - UKSM_INDEX_RANGES * UKSM_RANGE_STEP);
+	if (nr < 2 * UKSM_RANGE_MIN_BUCKETS)
+		return nr;
+	while (bits < UKSM_INDEX_RANGE_BITS &&
+	       nr >> bits >= 2 * UKSM_RANGE_MIN_BUCKETS)
+		bits++;
+	step = UKSM_RANGE_STEP << bits;
+	return (nr + step - 1) / step * step;
 }
 
 /**
- * uksm_index_setup() - start with an empty table
- * @idx: the index
- * @bucket: @nr zeroed buckets; the caller's to free
- * @nr: at least 1
+ * uksm_index_fits() - is an index of so many buckets good for so many pages?
+ * @nr: its length
+ * @pages: pages to be indexed
+ *
+ * Return: false if it is fuller than 24 in 25, or an eighth too large.
  */
-void uksm_index_setup(struct uksm_index *idx, struct uksm_bucket *bucket,
-		      u32 nr)
+bool uksm_index_fits(u32 nr, u64 pages)
 {
-	idx->bucket = bucket;
-	idx->nr = nr;
-	idx->used = 0;
+	u32 want = uksm_index_want(pages);
+
+	return nr == want || (pages * 25 / 24 <= (u64)nr * UKSM_BUCKET_SLOTS &&
+			      want >= nr - nr / 8);
+}
+
+/**
+ * uksm_index_cut() - into how many ranges so many buckets are cut
+ * @nr: at least 1
+ *
+ * Return: range_bits of an index whose ranges have @nr >> range_bits each.
+ */
+unsigned int uksm_index_cut(u32 nr)
+{
+	unsigned int bits = 0;
+
+	while (bits < UKSM_INDEX_RANGE_BITS && !(nr % 2) &&
+	       nr / 2 >= UKSM_RANGE_MIN_BUCKETS) {
+		nr /= 2;
+		bits++;
+	}
+	return bits;
+}
+
+/**
+ * uksm_index_length() - buckets of all ranges
+ * @idx: the index
+ *
+ * Return: how many.
+ */
+u64 uksm_index_length(const struct uksm_index *idx)
+{
+	unsigned int r;
+	u64 nr = 0;
+
+	for (r = 0; r < 1U << idx->range_bits; r++)
+		nr += idx->range[r].span;
+	return nr;
 }
 
 /* The other bucket of an entry in bucket @n; the same both ways. */
-static u32 uksm_index_other(const struct uksm_index *idx, u32 n, u16 tag)
+static u32 uksm_range_other(const struct uksm_range *range, u32 n, u16 tag)
 {
-	u32 sum = (u64)(tag * 0x9e3779b1U) * idx->nr >> 32;
+	u32 sum = (u64)(tag * 0x9e3779b1U) * range->span >> 32;
 
-	return sum >= n ? sum - n : sum + (idx->nr - n);
+	return sum >= n ? sum - n : sum + (range->span - n);
 }
 
 /* The first entry of @tag at or behind slot @i, or NULL. */
@@ -91,10 +138,12 @@ static bool uksm_bucket_spilled(const struct uksm_bucket *b, const u64 *val)
  */
 u64 *uksm_index_next(const struct uksm_index *idx, u64 key, u64 *prev)
 {
+	const struct uksm_range *range = uksm_index_range_of(idx, key);
 	u32 h = key >> 32;
-	u32 n = uksm_index_slot(idx, h);
-	struct uksm_bucket *first = &idx->bucket[n];
-	struct uksm_bucket *second = &idx->bucket[uksm_index_other(idx, n, h)];
+	u32 n = uksm_range_slot(range, idx->range_bits, h);
+	struct uksm_bucket *first = &range->bucket[n];
+	struct uksm_bucket *second =
+		&range->bucket[uksm_range_other(range, n, h)];
 	u64 *val = NULL;
 	int i = 0;
 
@@ -119,7 +168,7 @@ enum uksm_room {
 static bool uksm_mark_old(const struct uksm_index *idx, u64 val)
 {
 	return uksm_val_type(val) == UKSM_VAL_MARK &&
-	       (val >> 2) + UKSM_MARK_ROUNDS < idx->round;
+	       uksm_val_round(val) + UKSM_MARK_ROUNDS < idx->round;
 }
 
 /* Have the bits for use say what they are to say in this round. */
@@ -141,17 +190,29 @@ static bool uksm_slot_is(const struct uksm_index *idx,
 	u64 val = b->val[i];
 
 	if (!val)
-		return room == UKSM_ROOM_EMPTY;
+		return false;
 	if (uksm_val_type(val) != UKSM_VAL_PLACE)
 		return room == UKSM_ROOM_STALE && uksm_mark_old(idx, val);
 	return room == UKSM_ROOM_PLACE ||
 	       (room == UKSM_ROOM_STALE && !((b->young | b->kept) >> i & 1));
 }
 
+static int uksm_bucket_empty(const struct uksm_bucket *b)
+{
+	int i, n = 0;
+
+	for (i = 0; i < UKSM_BUCKET_SLOTS; i++)
+		n += !b->val[i];
+	return n;
+}
+
 static int uksm_bucket_room(const struct uksm_index *idx, struct uksm_bucket *b,
 			    enum uksm_room room)
 {
 	int i, n = 0;
+
+	if (room == UKSM_ROOM_EMPTY)
+		return uksm_bucket_empty(b);
 
 	uksm_bucket_age(idx, b);
 	for (i = 0; i < UKSM_BUCKET_SLOTS; i++)
@@ -166,6 +227,12 @@ static int uksm_bucket_pick(const struct uksm_index *idx, struct uksm_bucket *b,
 	int i, n;
 
 	uksm_bucket_age(idx, b);
+	if (room == UKSM_ROOM_EMPTY) {
+		for (i = 0; i < UKSM_BUCKET_SLOTS; i++)
+			if (!b->val[i])
+				return i;
+		return -1;
+	}
 	for (i = 0; i < UKSM_BUCKET_SLOTS; i++)
 		if (uksm_val_type(b->val[i]) != UKSM_VAL_PLACE &&
 		    uksm_slot_is(idx, b, i, room))
@@ -188,10 +255,9 @@ static bool uksm_bucket_put(struct uksm_index *idx, struct uksm_bucket *b,
 
 	if (i < 0)
 		return false;
-	if (b->val[i])
-		idx->evicted++;
-	else
-		idx->used++;
+	/* Others may be at it, in other ranges: all write the same. */
+	if (b->val[i] && READ_ONCE(idx->evicted_round) != idx->round)
+		WRITE_ONCE(idx->evicted_round, idx->round);
 	b->tag[i] = tag;
 	b->val[i] = val;
 	b->spilled = (b->spilled & ~(1U << i)) | spilled << i;
@@ -203,21 +269,21 @@ static bool uksm_bucket_put(struct uksm_index *idx, struct uksm_bucket *b,
  * Empty a slot of bucket @n by sending one of its entries to its other bucket.
  * Return: false if none has room there.
  */
-static bool uksm_bucket_shift(struct uksm_index *idx, u32 n,
+static bool uksm_bucket_shift(struct uksm_index *idx,
+			      const struct uksm_range *range, u32 n,
 			      enum uksm_room room)
 {
-	struct uksm_bucket *b = &idx->bucket[n];
+	struct uksm_bucket *b = &range->bucket[n];
 	int i;
 
 	for (i = 0; i < UKSM_BUCKET_SLOTS; i++) {
-		u32 other = uksm_index_other(idx, n, b->tag[i]);
+		u32 other = uksm_range_other(range, n, b->tag[i]);
 
-		if (other == n ||
-		    !uksm_bucket_put(idx, &idx->bucket[other], room, b->tag[i],
-				     b->val[i], !(b->spilled >> i & 1)))
+		if (other == n || !uksm_bucket_put(idx, &range->bucket[other],
+						   room, b->tag[i], b->val[i],
+						   !(b->spilled >> i & 1)))
 			continue;
 		b->val[i] = 0;
-		idx->used--;
 		return true;
 	}
 	return false;
@@ -233,10 +299,12 @@ static bool uksm_bucket_shift(struct uksm_index *idx, u32 n,
  */
 bool uksm_index_insert(struct uksm_index *idx, u64 key, u64 val)
 {
+	const struct uksm_range *range = uksm_index_range_of(idx, key);
 	u32 h = key >> 32;
-	u32 first = uksm_index_slot(idx, h);
-	const u32 n[2] = { first, uksm_index_other(idx, first, h) };
-	struct uksm_bucket *b[2] = { &idx->bucket[n[0]], &idx->bucket[n[1]] };
+	u32 first = uksm_range_slot(range, idx->range_bits, h);
+	const u32 n[2] = { first, uksm_range_other(range, first, h) };
+	struct uksm_bucket *b[2] = { &range->bucket[n[0]],
+				     &range->bucket[n[1]] };
 	enum uksm_room room;
 	int k;
 
@@ -246,7 +314,7 @@ bool uksm_index_insert(struct uksm_index *idx, u64 key, u64 val)
 		if (uksm_bucket_put(idx, b[k], room, h, val, k))
 			return true;
 		for (k = 0; k < 2; k++)
-			if (uksm_bucket_shift(idx, n[k], room))
+			if (uksm_bucket_shift(idx, range, n[k], room))
 				return uksm_bucket_put(
 					idx, b[k], UKSM_ROOM_EMPTY, h, val, k);
 	}
@@ -260,11 +328,10 @@ bool uksm_index_insert(struct uksm_index *idx, u64 key, u64 val)
  *
  * It will not be the first to go.
  */
-void uksm_index_touch(struct uksm_index *idx, const u64 *slot)
+void uksm_index_touch(struct uksm_index *idx, u64 *slot)
 {
-	size_t n = ((const char *)slot - (const char *)idx->bucket) /
-		   sizeof(*idx->bucket);
-	struct uksm_bucket *b = &idx->bucket[n];
+	struct uksm_bucket *b =
+		(void *)((unsigned long)slot & ~(sizeof(*b) - 1));
 
 	uksm_bucket_age(idx, b);
 	b->young |= 1U << (slot - b->val);
@@ -285,56 +352,129 @@ bool uksm_index_erase(struct uksm_index *idx, u64 key, u64 val)
 	while ((slot = uksm_index_next(idx, key, slot))) {
 		if (*slot == val) {
 			*slot = 0;
-			idx->used--;
 			return true;
 		}
 	}
 	return false;
 }
 
-/*
- * H of the entry in slot @i of bucket @n: all H of a bucket lie within
- * 2^32 / nr of each other, so with 2^16 buckets and more the tag tells which.
+/**
+ * uksm_index_known() - can the keys be told from where the entries are?
+ * @idx: the index
+ *
+ * Return: whether its entries can be moved.
  */
-static u32 uksm_index_hash(const struct uksm_index *idx, u32 n, int i)
+bool uksm_index_known(const struct uksm_index *idx)
 {
-	u16 tag = idx->bucket[n].tag[i];
+	unsigned int r;
+
+	for (r = 0; r < 1U << idx->range_bits; r++)
+		if ((u64)idx->range[r].span << idx->range_bits <
+		    UKSM_INDEX_KEEP_BUCKETS)
+			return false;
+	return true;
+}
+
+/*
+ * H of the entry in slot @i of bucket @n in range @r of 2^@bits: all H of a bucket
+ * lie within 2^32 / (2^@bits spans) of each other, so with 2^16 buckets and more
+ * the tag tells which.
+ */
+static u32 uksm_range_hash(const struct uksm_range *range, unsigned int bits,
+			   unsigned int r, u32 n, int i)
+{
+	u64 nr = (u64)range->span << bits;
+	u16 tag = range->bucket[n].tag[i];
 	u32 first, h;
 
-	if (idx->bucket[n].spilled >> i & 1)
-		n = uksm_index_other(idx, n, tag);
-	first = (((u64)n << 32) + idx->nr - 1) / idx->nr;
+	if (range->bucket[n].spilled >> i & 1)
+		n = uksm_range_other(range, n, tag);
+	first = ((u64)r << 32 >> bits) + (((u64)n << 32) + nr - 1) / nr;
 	h = (first & ~0xffffU) | tag;
 
 	return h < first ? h + 0x10000 : h;
 }
 
+/*
+ * Have all entries of range @r of 2^@bits be in @to, too; of which @at have been
+ * looked at. Return: a value that there was no room for, and there may be more; or
+ * 0 at the end.
+ */
+static u64 uksm_range_move(struct uksm_index *to, const struct uksm_range *from,
+			   unsigned int bits, unsigned int r, u64 *at)
+{
+	while (*at < (u64)from->span * UKSM_BUCKET_SLOTS) {
+		u32 n = *at / UKSM_BUCKET_SLOTS;
+		int i = *at % UKSM_BUCKET_SLOTS;
+		u64 val = from->bucket[n].val[i];
+
+		++*at;
+		if (val &&
+		    !uksm_index_insert(
+			    to, (u64)uksm_range_hash(from, bits, r, n, i) << 32,
+			    val))
+			return val;
+		if (!(*at % 4096))
+			uksm_breathe();
+	}
+	return 0;
+}
+
+/* Whether its entries are of use has to be seen again. */
+static void uksm_range_unuse(const struct uksm_range *range)
+{
+	u32 n;
+
+	for (n = 0; n < range->span; n++) {
+		range->bucket[n].young = 0;
+		if (!(n % 1024))
+			uksm_breathe();
+	}
+}
+
 /**
- * uksm_index_move() - take over the entries of another table
- * @to: the new table, set up and empty
+ * uksm_index_move() - take over the entries of another index
+ * @to: the new index, empty
  * @from: the old one; it stays as it is
  *
  * Whether they are of use has to be seen again: of those that came when the
- * table was larger most may belong to processes that are gone.
+ * index was larger most may belong to processes that are gone.
  *
  * Return: false if @from is too small for its keys to be known; then @to is
  * as it was, and every page has to be fingerprinted again.
  */
 bool uksm_index_move(struct uksm_index *to, const struct uksm_index *from)
 {
-	u32 n;
-	int i;
+	unsigned int r;
+	u64 at;
 
-	if (from->nr < UKSM_INDEX_KEEP_BUCKETS)
+	if (!uksm_index_known(from))
 		return false;
-	for (n = 0; n < from->nr; n++)
-		for (i = 0; i < UKSM_BUCKET_SLOTS; i++)
-			if (from->bucket[n].val[i])
-				uksm_index_insert(
-					to,
-					(u64)uksm_index_hash(from, n, i) << 32,
-					from->bucket[n].val[i]);
-	for (n = 0; n < to->nr; n++)
-		to->bucket[n].young = 0;
+	for (r = 0; r < 1U << from->range_bits; r++)
+		for (at = 0; uksm_range_move(to, &from->range[r],
+					     from->range_bits, r, &at);)
+			;
+	for (r = 0; r < 1U << to->range_bits; r++)
+		uksm_range_unuse(&to->range[r]);
 	return true;
+}
+
+/**
+ * uksm_index_move_range() - the same for one range of an index
+ * @idx: the index; the range has another table already, which is empty at first
+ * @r: the range
+ * @from: what it was before, when uksm_index_known() was true
+ * @at: 0 at first; kept from call to call
+ *
+ * Return: a value that there is no room for, then the call is to be repeated; or
+ * 0 when all is done.
+ */
+u64 uksm_index_move_range(struct uksm_index *idx, unsigned int r,
+			  const struct uksm_range *from, u64 *at)
+{
+	u64 lost = uksm_range_move(idx, from, idx->range_bits, r, at);
+
+	if (!lost)
+		uksm_range_unuse(&idx->range[r]);
+	return lost;
 }

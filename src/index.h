@@ -6,17 +6,27 @@
 
 #define UKSM_BUCKET_SLOTS 6
 #define UKSM_INDEX_MIN_BUCKETS 1024U
+/*
+ * The index is cut into so many ranges at most, and into ranges of so many
+ * buckets at least: keys do not spread more evenly than that.
+ */
+#define UKSM_INDEX_RANGE_BITS 6
+#define UKSM_INDEX_RANGES BIT(UKSM_INDEX_RANGE_BITS)
+#define UKSM_RANGE_MIN_BUCKETS 4096U
+/* Buckets in a page of memory. */
+#define UKSM_RANGE_STEP ((u32)(PAGE_SIZE / sizeof(struct uksm_bucket)))
 /* From here on a slot's key can be told from its place: see index.c. */
 #define UKSM_INDEX_KEEP_BUCKETS 65536U
 
 /* Rounds after which a mark that nobody came across may go. */
-#define UKSM_MARK_ROUNDS 16
+#define UKSM_MARK_ROUNDS 128
 
 /*
  * A place that nobody came across in the last one to two times so many rounds
- * is the first to go. All regions have had a look that trusts nothing by then.
+ * is the first to go. All regions have had a look that trusts nothing by then:
+ * see UKSM_REGION_CALM_FULL.
  */
-#define UKSM_PLACE_ROUNDS 16
+#define UKSM_PLACE_ROUNDS 64
 #define UKSM_EPOCHS 32
 
 /**
@@ -39,59 +49,96 @@ struct uksm_bucket {
 };
 
 /**
+ * struct uksm_range - the entries of the keys that begin with the same bits
+ * @bucket: its table, aligned to the size of a bucket
+ * @span: the length of it
+ */
+struct uksm_range {
+	struct uksm_bucket *bucket;
+	u32 span;
+};
+
+/**
  * struct uksm_index - fingerprint to what has it
- * @bucket: the table
- * @nr: its length
- * @used: slots that are not empty
- * @evicted: entries that went to make room, ever
- * @round: now, as the age of marks is counted
+ * @range: the ranges; each may have a length of its own
+ * @range_bits: there are 2^@range_bits of them
+ * @round: now, as the age of marks is counted; from 1
+ * @evicted_round: when an entry last went to make room, or 0
  */
 struct uksm_index {
-	struct uksm_bucket *bucket;
-	u32 nr;
-	u64 used;
-	u64 evicted;
+	struct uksm_range range[UKSM_INDEX_RANGES];
+	unsigned int range_bits;
 	u64 round;
+	u64 evicted_round;
 };
 
 /*
  * A value is one of
- *	a place: space id, virtual page number - where a page with it was seen
+ *	a place: space id, virtual page number - where a page with it was seen;
+ *	and 8 bits of the key's low half, where the address leaves room for them
+ *	(below 2^48 bytes): bucket and tag alone are the same for one pair of pages in
+ *	some 2^26, in a small table, and a page that takes another for its equal
+ *	becomes a frame that nobody shares
  *	a frame: an 8-byte aligned pointer
  *	a mark: pages that differ have this sample, look at the whole page; with
  *	the round in which it was last of use
  */
 enum uksm_val_type {
 	UKSM_VAL_NONE,
-	UKSM_VAL_PLACE,
-	UKSM_VAL_FRAME,
-	UKSM_VAL_MARK,
+	UKSM_VAL_PLACE = 1, /* with the next bit set: and a high address */
+	UKSM_VAL_FRAME = 2,
+	UKSM_VAL_MARK = 4,
 };
 
-#define UKSM_VAL_TYPE_MASK 3ULL
+#define UKSM_VAL_BITS 3 /* for the type, but in a place */
+#define UKSM_VAL_HIGH 2ULL
+#define UKSM_VPN_SHIFT 2
 #define UKSM_VPN_BITS 44 /* the user half of 57 bits */
+#define UKSM_VPN_LOW_BITS 36 /* 48 bits */
+#define UKSM_SPACE_ID_SHIFT (UKSM_VPN_SHIFT + UKSM_VPN_BITS)
 #define UKSM_SPACE_ID_BITS 18
 #define UKSM_SPACE_ID_MAX ((1U << UKSM_SPACE_ID_BITS) - 1)
 
 static inline enum uksm_val_type uksm_val_type(u64 val)
 {
-	return val & UKSM_VAL_TYPE_MASK;
+	return val & UKSM_VAL_PLACE ? UKSM_VAL_PLACE :
+				      val & (UKSM_VAL_FRAME | UKSM_VAL_MARK);
 }
 
-static inline u64 uksm_val_place(u32 space_id, unsigned long addr)
+static inline u64 uksm_val_check(u64 key)
 {
-	return (u64)space_id << (UKSM_VPN_BITS + 2) |
-	       (u64)(addr / PAGE_SIZE) << 2 | UKSM_VAL_PLACE;
+	return (u64)((u32)key >> 24) << (UKSM_VPN_SHIFT + UKSM_VPN_LOW_BITS);
+}
+
+/* The place of a page that goes by @key. */
+static inline u64 uksm_val_place(u32 space_id, unsigned long addr, u64 key)
+{
+	u64 vpn = addr / PAGE_SIZE;
+	u64 val = (u64)space_id << UKSM_SPACE_ID_SHIFT | vpn << UKSM_VPN_SHIFT |
+		  UKSM_VAL_PLACE;
+
+	return val |
+	       (vpn >> UKSM_VPN_LOW_BITS ? UKSM_VAL_HIGH : uksm_val_check(key));
+}
+
+/* May a place that was found under @key be of that very key? */
+static inline bool uksm_val_agrees(u64 val, u64 key)
+{
+	return val & UKSM_VAL_HIGH ||
+	       !((val ^ uksm_val_check(key)) & uksm_val_check(U32_MAX));
 }
 
 static inline u32 uksm_val_space(u64 val)
 {
-	return val >> (UKSM_VPN_BITS + 2);
+	return val >> UKSM_SPACE_ID_SHIFT;
 }
 
 static inline unsigned long uksm_val_addr(u64 val)
 {
-	return (val >> 2 & ((1ULL << UKSM_VPN_BITS) - 1)) * PAGE_SIZE;
+	unsigned int bits = val & UKSM_VAL_HIGH ? UKSM_VPN_BITS :
+						  UKSM_VPN_LOW_BITS;
+
+	return (val >> UKSM_VPN_SHIFT & ((1ULL << bits) - 1)) * PAGE_SIZE;
 }
 
 static inline u64 uksm_val_frame(const void *frame)
@@ -101,21 +148,61 @@ static inline u64 uksm_val_frame(const void *frame)
 
 static inline void *uksm_val_to_frame(u64 val)
 {
-	return (void *)(unsigned long)(val & ~UKSM_VAL_TYPE_MASK);
+	return (void *)(unsigned long)(val & ~(u64)UKSM_VAL_FRAME);
 }
 
 static inline u64 uksm_val_mark(const struct uksm_index *idx)
 {
-	return idx->round << 2 | UKSM_VAL_MARK;
+	return idx->round << UKSM_VAL_BITS | UKSM_VAL_MARK;
+}
+
+/* The round in which a mark was last of use. */
+static inline u64 uksm_val_round(u64 val)
+{
+	return val >> UKSM_VAL_BITS;
+}
+
+/* The number of the range of all entries under @key. */
+static inline unsigned int uksm_index_range(const struct uksm_index *idx,
+					    u64 key)
+{
+	return key >> 32 >> (32 - idx->range_bits);
+}
+
+static inline const struct uksm_range *
+uksm_index_range_of(const struct uksm_index *idx, u64 key)
+{
+	return &idx->range[uksm_index_range(idx, key)];
+}
+
+/* The first bucket for a key with the upper half @h, as a number in its range. */
+static inline u32 uksm_range_slot(const struct uksm_range *range,
+				  unsigned int range_bits, u32 h)
+{
+	return (u64)(h << range_bits) * range->span >> 32;
+}
+
+/* Where a look for @key begins: what may be prefetched. */
+static inline const void *uksm_index_first(const struct uksm_index *idx,
+					   u64 key)
+{
+	const struct uksm_range *range = uksm_index_range_of(idx, key);
+
+	return &range->bucket[uksm_range_slot(range, idx->range_bits,
+					      key >> 32)];
 }
 
 u32 uksm_index_want(u64 pages);
-void uksm_index_setup(struct uksm_index *idx, struct uksm_bucket *bucket,
-		      u32 nr);
+bool uksm_index_fits(u32 nr, u64 pages);
+unsigned int uksm_index_cut(u32 nr);
+u64 uksm_index_length(const struct uksm_index *idx);
 u64 *uksm_index_next(const struct uksm_index *idx, u64 key, u64 *prev);
 bool uksm_index_insert(struct uksm_index *idx, u64 key, u64 val);
-void uksm_index_touch(struct uksm_index *idx, const u64 *slot);
+void uksm_index_touch(struct uksm_index *idx, u64 *slot);
 bool uksm_index_erase(struct uksm_index *idx, u64 key, u64 val);
+bool uksm_index_known(const struct uksm_index *idx);
 bool uksm_index_move(struct uksm_index *to, const struct uksm_index *from);
+u64 uksm_index_move_range(struct uksm_index *idx, unsigned int r,
+			  const struct uksm_range *from, u64 *at);
 
 #endif /* UKSM_INDEX_H */

@@ -11,13 +11,12 @@
 
 #include "frame.h"
 #include "hooks.h"
-#include "match.h"
+#include "lookup.h"
 #include "params.h"
 #include "rmap.h"
 #include "scan.h"
 #include "space.h"
 #include "sysfs.h"
-#include "visit.h"
 
 u64 uksm_secret;
 
@@ -25,9 +24,9 @@ static int __init uksm_selftest(void)
 {
 	int err;
 
-	mutex_lock(&uksm_mutex);
+	down_write(&uksm_sem);
 	err = uksm_frames_selftest();
-	mutex_unlock(&uksm_mutex);
+	up_write(&uksm_sem);
 	if (err == -EOPNOTSUPP)
 		pr_err("the hooks do not fire: enable kprobes (debugfs kprobes/enabled, kernel.ftrace_enabled) and load again\n");
 	return err;
@@ -54,15 +53,12 @@ static int __init uksm_init(void)
 	err = uksm_spaces_init();
 	if (err)
 		goto err_rmap;
-	err = uksm_match_init();
+	err = uksm_lookup_init();
 	if (err)
 		goto err_spaces;
-	err = uksm_visits_init();
-	if (err)
-		goto err_match;
 	err = uksm_hooks_init();
 	if (err)
-		goto err_visits;
+		goto err_lookup;
 	err = uksm_selftest();
 	if (err)
 		goto err_hooks;
@@ -72,19 +68,18 @@ static int __init uksm_init(void)
 		goto err_hooks;
 	err = uksm_scan_start();
 	if (err)
-		goto err_sysfs;
+		goto err_scan;
 
 	pr_info("version " UKSM_VERSION ", see /sys/kernel/mm/uksm\n");
 	return 0;
 
-err_sysfs:
+err_scan:
 	uksm_sysfs_exit();
+	uksm_scan_stop();
 err_hooks:
 	uksm_hooks_exit();
-err_visits:
-	uksm_visits_exit();
-err_match:
-	uksm_match_exit();
+err_lookup:
+	uksm_lookup_exit();
 err_spaces:
 	uksm_spaces_exit();
 err_rmap:
@@ -100,8 +95,7 @@ static void __exit uksm_exit(void)
 	uksm_sysfs_exit();
 	uksm_scan_stop();
 	uksm_hooks_exit();
-	uksm_visits_exit();
-	uksm_match_exit();
+	uksm_lookup_exit();
 	uksm_spaces_exit();
 	uksm_rmap_exit();
 	uksm_frames_exit();

@@ -12,20 +12,26 @@
  *		and the PTE goes back as it was. The exclusive mark comes off,
  *		the PTE is set again, read-only and clean. Whoever writes from
  *		here on gets a copy
- *	compare	every byte, with no page table lock held
+ *	compare	every byte, with no page table lock held. The first page of a new
+ *		frame becomes the frame, where it is
  *	map	where the PTE is still the same: clear, flush once, map the frame
  *	release	only now, after the flush, are the old pages put
  *
  * mirrors write_protect_page() and replace_page() of mm/ksm.c.
  *
- * Locks: uksm_mutex, mmap_lock (read); folio locks by trylock only, those of
- * pages before those of frames; the PTE lock inside. The secondary MMUs are
- * told around both changes of the page table.
+ * Locks: uksm_sem (read), mmap_lock (read); folio locks by trylock only, those of
+ * pages before those of frames; the PTE lock inside. The secondary MMUs are told
+ * around both changes of the page table.
+ *
+ * Several batches may be under way, each in a region of its own. They meet in
+ * frames and in pages that several processes map, and there by trylock.
  */
+#include "bytes.h"
 #include "frame.h"
-#include "match.h"
+#include "lookup.h"
 #include "merge.h"
 #include "rmap.h"
+#include "share.h"
 #include "walk.h"
 
 /* The first request from @req on that has come as far as @state, or NULL. */
@@ -65,7 +71,7 @@ static bool uksm_merge_lock(struct uksm_batch *batch)
 			continue;
 		}
 		if (req->frame)
-			req->item = uksm_rmap_item_alloc();
+			req->item = uksm_rmap_item_alloc(GFP_KERNEL);
 		if (req->frame && !req->item) {
 			folio_unlock(folio);
 			req->state = UKSM_REQ_BUSY;
@@ -187,6 +193,7 @@ static void uksm_merge_protect(struct vm_area_struct *vma,
 			uksm_req_drop(req, UKSM_REQ_DROPPED);
 			continue;
 		}
+		req->sole = uksm_folio_mapcount(req->folio) == 1;
 		req->pte = ptep_get_and_clear(mm, req->addr,
 					      uksm_change_pte(&c, req));
 		req->state = UKSM_REQ_CLEARED;
@@ -217,17 +224,17 @@ static enum uksm_req_state uksm_req_lock_frame(struct uksm_req *req,
 {
 	struct uksm_frame *frame = req->frame;
 
-	if (frame->owner == batch)
+	if (READ_ONCE(frame->owner) == batch)
 		return UKSM_REQ_READY;
 	if (!folio_trylock(req->kfolio))
-		return UKSM_REQ_BUSY;
+		return READ_ONCE(frame->owner) ? UKSM_REQ_LATER : UKSM_REQ_BUSY;
 	if (!uksm_frame_holds(frame, req->kfolio) ||
 	    !folio_test_swapbacked(req->kfolio) ||
 	    folio_test_hwpoison(req->kfolio)) {
 		folio_unlock(req->kfolio);
 		return UKSM_REQ_BUSY;
 	}
-	frame->owner = batch;
+	WRITE_ONCE(frame->owner, batch);
 	req->locked = true;
 	return UKSM_REQ_READY;
 }
@@ -236,7 +243,7 @@ static bool uksm_pages_equal(struct page *a, struct page *b)
 {
 	const void *pa = kmap_local_page(a);
 	const void *pb = kmap_local_page(b);
-	bool equal = !memcmp(pa, pb, PAGE_SIZE) && !uksm_page_is_tagged(b);
+	bool equal = uksm_bytes_equal(pa, pb) && !uksm_page_is_tagged(b);
 
 #ifdef UKSM_MUTANT_COMPARE
 	equal = true;
@@ -249,10 +256,57 @@ static bool uksm_pages_equal(struct page *a, struct page *b)
 static bool uksm_page_is_zero(struct page *page)
 {
 	const void *p = kmap_local_page(page);
-	bool zero = !memchr_inv(p, 0, PAGE_SIZE);
+	bool zero = uksm_bytes_zero(p);
 
 	kunmap_local((void *)p);
 	return zero;
+}
+
+/*
+ * Can the page become a frame as it is? It is mapped here and nowhere else (was,
+ * when it was protected, and no mapping can have come since; its owner may have
+ * left it, and then there is nothing to adopt), and nothing is special about it
+ * that would be lost or left.
+ */
+static bool uksm_req_adoptable(struct uksm_req *req)
+{
+	struct folio *folio = req->folio;
+
+#ifdef UKSM_MUTANT_CHARGE
+	return false; /* the mutant is in the other way */
+#endif
+#ifndef UKSM_MUTANT_ADOPT
+	if (!req->sole)
+		return false;
+#endif
+	return folio_test_swapbacked(folio) && !folio_test_swapcache(folio) &&
+	       !folio_test_writeback(folio) && !folio_test_mlocked(folio) &&
+	       !folio_test_unevictable(folio);
+}
+
+/* Of a new frame: this page's content is what it takes. */
+static enum uksm_req_state uksm_req_found(struct uksm_req *req,
+					  struct vm_area_struct *vma,
+					  struct uksm_batch *batch)
+{
+	struct uksm_frame *frame = req->frame;
+	enum uksm_req_state state = UKSM_REQ_READY;
+
+#ifndef UKSM_MUTANT_KEY
+	if (!uksm_share_still(frame, req->folio, batch->seed))
+		return UKSM_REQ_BUSY;
+#endif
+	if (!uksm_folio_mapcount(req->folio))
+		return UKSM_REQ_BUSY; /* written, and left */
+	if (uksm_req_adoptable(req) && uksm_frame_adopt(frame, req->folio)) {
+		state = UKSM_REQ_ADOPTED;
+	} else {
+		batch->full = batch->full ||
+			      !uksm_frame_copy(frame, req->folio, vma->vm_mm);
+		if (batch->full)
+			return UKSM_REQ_DROPPED;
+	}
+	return state;
 }
 
 /* The page cannot change any more: is it equal to the frame? */
@@ -262,34 +316,34 @@ static enum uksm_req_state uksm_req_compare(struct uksm_req *req,
 {
 	struct uksm_frame *frame = req->frame;
 	enum uksm_req_state state;
+	struct folio *kfolio;
 
 	if (uksm_page_is_tagged(&req->folio->page))
 		return UKSM_REQ_DROPPED;
 	if (!frame)
 		return uksm_page_is_zero(&req->folio->page) ? UKSM_REQ_READY :
 							      UKSM_REQ_DROPPED;
-	if (frame->folio && !frame->pfn) {
-		/* A new frame: this page's content is what it takes. */
-#ifndef UKSM_MUTANT_KEY
-		if (!uksm_match_still(frame, req->folio, batch->seed))
-			return UKSM_REQ_BUSY;
-#endif
-		uksm_frame_publish(frame, &req->folio->page);
-		frame->owner = batch;
+	if (frame->fresh) {
+		state = uksm_req_found(req, vma, batch);
+		if (state < UKSM_REQ_READY)
+			return state;
 	} else {
 		state = uksm_req_lock_frame(req, batch);
 		if (state != UKSM_REQ_READY)
 			return state;
-		if (!uksm_pages_equal(&req->folio->page,
-				      frame->folio ? &frame->folio->page :
-						     &req->kfolio->page))
-			return UKSM_REQ_DROPPED;
+		kfolio = frame->folio ?: req->kfolio;
+		if (!uksm_pages_equal(&req->folio->page, &kfolio->page)) {
+			if (READ_ONCE(frame->key) == READ_ONCE(frame->sample))
+				req->full = uksm_lookup_key_of(
+					kfolio, batch->seed, true);
+			return req->guess ? UKSM_REQ_AGAIN : UKSM_REQ_DROPPED;
+		}
 	}
 #ifndef UKSM_MUTANT_RMAP
 	if (uksm_rmap_item_add(frame, req->item, vma, req->addr))
 		req->item = NULL;
 #endif
-	return UKSM_REQ_READY;
+	return state;
 }
 
 static void uksm_merge_compare(struct vm_area_struct *vma,
@@ -299,7 +353,7 @@ static void uksm_merge_compare(struct vm_area_struct *vma,
 
 	uksm_for_each_req(req, batch, UKSM_REQ_PROTECTED) {
 		req->state = uksm_req_compare(req, vma, batch);
-		if (req->state != UKSM_REQ_READY)
+		if (req->state < UKSM_REQ_READY)
 			folio_unlock(req->folio);
 		cond_resched();
 	}
@@ -391,15 +445,16 @@ static void uksm_merge_map(struct vm_area_struct *vma, struct uksm_batch *batch)
 	uksm_change_end(&c);
 }
 
-/* After the last flush: let go of pages, frames and what was not used. */
-static void uksm_merge_release(struct uksm_batch *batch)
+/* After the last flush: let go of the pages, and of frames that were there. */
+static void uksm_merge_unlock(struct uksm_batch *batch)
 {
 	struct uksm_req *req;
 
 	for (req = batch->req; req < batch->req + batch->nr; req++) {
 		switch (req->state) {
 		case UKSM_REQ_MERGED:
-			if (!uksm_folio_mapcount(req->folio))
+			if (folio_test_swapcache(req->folio) &&
+			    !uksm_folio_mapcount(req->folio))
 				uksm_kcall(folio_free_swap)(req->folio);
 			folio_unlock(req->folio);
 			folio_put(req->folio); /* the mapping's */
@@ -411,10 +466,24 @@ static void uksm_merge_release(struct uksm_batch *batch)
 		}
 		uksm_rmap_item_free(req->item);
 		if (req->locked) {
-			req->frame->owner = NULL;
+			WRITE_ONCE(req->frame->owner, NULL);
 			folio_unlock(req->kfolio);
 		}
 	}
+}
+
+/**
+ * uksm_merge_release() - let go of the frames of a batch
+ * @batch: the batch, after uksm_merge_batch()
+ *
+ * Those that it made are everybody's from now on.
+ *
+ * Context: uksm_mutex held.
+ */
+void uksm_merge_release(struct uksm_batch *batch)
+{
+	struct uksm_req *req;
+
 	for (req = batch->req; req < batch->req + batch->nr; req++) {
 		struct uksm_frame *frame = req->frame;
 
@@ -422,18 +491,22 @@ static void uksm_merge_release(struct uksm_batch *batch)
 			folio_put(req->kfolio);
 		if (!frame)
 			continue;
-		frame->pending--;
-		if (frame->pending || !frame->folio)
+		if (req->full)
+			uksm_lookup_differs(frame, req->full);
+		/* The mapping can be seen before: see uksm_share_has_room(). */
+		if (atomic_dec_return(&frame->pending) || !frame->making)
 			continue;
-		/* The last request of a frame that was new. */
-		if (frame->pfn) {
-			frame->owner = NULL;
-			folio_unlock(frame->folio);
-			folio_put(frame->folio);
-			frame->folio = NULL;
-		} else {
-			uksm_frame_abandon(frame);
+		if (frame->fresh) {
+			uksm_frame_free(frame);
+			req->frame = NULL;
+			continue;
 		}
+		frame->owner = NULL;
+		folio_unlock(frame->folio);
+		folio_put(frame->folio);
+		frame->folio = NULL;
+		/* All of it can be seen before: see uksm_share_join(). */
+		smp_store_release(&frame->making, false);
 	}
 }
 
@@ -441,9 +514,10 @@ static void uksm_merge_release(struct uksm_batch *batch)
  * uksm_merge_batch() - merge pages of one area in one region
  * @vma: the area; mmap_lock held for reading
  * @batch: the requests; their states say what became of them. The references
- *	on their pages are still the caller's
+ *	on their pages are still the caller's, and uksm_merge_release() is to
+ *	follow
  *
- * Context: uksm_mutex held; may sleep.
+ * Context: uksm_sem held for reading, uksm_mutex not; may sleep.
  */
 void uksm_merge_batch(struct vm_area_struct *vma, struct uksm_batch *batch)
 {
@@ -452,5 +526,5 @@ void uksm_merge_batch(struct vm_area_struct *vma, struct uksm_batch *batch)
 		uksm_merge_compare(vma, batch);
 		uksm_merge_map(vma, batch);
 	}
-	uksm_merge_release(batch);
+	uksm_merge_unlock(batch);
 }

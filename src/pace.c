@@ -5,6 +5,10 @@
  * The scanner may use max_cpu_percentage of one CPU. What counts is the time
  * it really ran, as the scheduler says; what it ran too long it sleeps off.
  *
+ * Within that it competes with others for the CPU. Where many run that fill memory
+ * it would come too late with what is usual for it, so that it gets a larger share
+ * as memory runs short.
+ *
  * Pure; the caller serialises.
  */
 #include "pace.h"
@@ -78,6 +82,35 @@ u64 uksm_pace_sleep_us(struct uksm_pace *pace, u64 used_ns, u64 slept_ns,
 		us = min_t(u64, us, UKSM_SLEEP_MAX_US);
 	}
 	return max_t(u64, us, (u64)sleep_ms * 1000);
+}
+
+/**
+ * uksm_pace_settle_ms() - how long a page has to be still to have come to rest
+ * @governor: the governor
+ *
+ * What is drawn or streamed 25 times a second has not; where nothing but speed
+ * counts, less will do.
+ *
+ * Return: milliseconds between the two looks at it.
+ */
+u32 uksm_pace_settle_ms(enum uksm_governor governor)
+{
+	return governor == UKSM_GOVERNOR_FULL ? UKSM_SETTLE_FULL_MS :
+						UKSM_SETTLE_MS;
+}
+
+/**
+ * uksm_pace_nice() - how a scan thread competes for the CPU
+ * @available: memory that can be had without swapping
+ * @total: memory there is, in the same unit
+ *
+ * Return: its nice value.
+ */
+int uksm_pace_nice(u64 available, u64 total)
+{
+	if (available < total / 8)
+		return UKSM_NICE_URGENT;
+	return available < total / 4 ? UKSM_NICE_SHORT : UKSM_NICE;
 }
 
 /**

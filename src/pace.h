@@ -11,6 +11,13 @@
 /* After rounds that found nothing new, the next one waits: 2^n * 125 ms. */
 #define UKSM_IDLE_MAX 4
 #define UKSM_IDLE_BASE_MS 125
+/* Time between the two looks that show whether a page keeps changing. */
+#define UKSM_SETTLE_MS 50
+#define UKSM_SETTLE_FULL_MS 20
+/* As ksmd; as anybody; and as who has to keep the machine from running out. */
+#define UKSM_NICE 5
+#define UKSM_NICE_SHORT 0
+#define UKSM_NICE_URGENT (-10)
 
 enum uksm_governor {
 	UKSM_GOVERNOR_FULL,
@@ -32,6 +39,8 @@ unsigned int uksm_pace_percentage(enum uksm_governor governor);
 u32 uksm_pace_slice_us(unsigned int percentage, unsigned int sleep_ms);
 u64 uksm_pace_sleep_us(struct uksm_pace *pace, u64 used_ns, u64 slept_ns,
 		       unsigned int percentage, unsigned int sleep_ms);
+u32 uksm_pace_settle_ms(enum uksm_governor governor);
+int uksm_pace_nice(u64 available, u64 total);
 u32 uksm_pace_idle_ms(enum uksm_governor governor, unsigned int quiet_rounds);
 
 #endif /* UKSM_PACE_H */

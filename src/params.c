@@ -13,10 +13,12 @@
 
 #include "params.h"
 #include "scan.h"
+#include "scanner.h"
 
 struct uksm_settings uksm_settings = {
 	.run = UKSM_RUN_MERGE,
 	.governor = UKSM_GOVERNOR_MEDIUM,
+	.threads = 1,
 	.sleep_ms = 20,
 	.min_age_ms = 1000,
 	.use_zero_pages = 1,
@@ -39,10 +41,10 @@ static void uksm_setting_store(unsigned int *field, unsigned int value)
 		*field = value;
 		return;
 	}
-	mutex_lock(&uksm_mutex);
+	down_write(&uksm_sem);
 	WRITE_ONCE(*field, value);
-	uksm_scan_wake();
-	mutex_unlock(&uksm_mutex);
+	uksm_scanners_wake();
+	up_write(&uksm_sem);
 }
 
 static int uksm_parse_number(const char *val, unsigned int min,
@@ -179,6 +181,8 @@ int uksm_show_max_cpu_percentage(char *buf)
 /* As with KSM: not while there are frames, which may serve other nodes. */
 UKSM_NUMBER_ASK(merge_across_nodes, across_nodes, 0, 1,
 		uksm_scan_set_across_nodes)
+UKSM_NUMBER_ASK(scan_threads, threads, 1, UKSM_THREADS_MAX,
+		uksm_scan_set_threads)
 UKSM_NUMBER_ASK(run, run, UKSM_RUN_STOP, UKSM_RUN_UNMERGE, uksm_scan_set_run)
 
 #define UKSM_PARAM(name)                                                \

@@ -11,6 +11,7 @@
 	S(merge_domain)       \
 	S(cpu_governor)       \
 	S(max_cpu_percentage) \
+	S(scan_threads)       \
 	S(pages_to_scan)      \
 	S(sleep_millisecs)    \
 	S(min_age_millisecs)  \

@@ -2,7 +2,7 @@
 /*
  * pure.h - lets code that touches nothing of the kernel build in user space
  *
- * digest.c, index.c, region.c, pace.c and btf.c include this and nothing else of
+ * bytes.c, digest.c, index.c, region.c, pace.c and btf.c include this and nothing else of
  * the kernel, and are unit-tested with sanitizers by tests/unit.
  */
 #ifndef UKSM_PURE_H
@@ -11,14 +11,29 @@
 #ifdef __KERNEL__
 #include <linux/bits.h>
 #include <linux/bitops.h>
+#include <linux/instrumented.h>
 #include <linux/math64.h>
 #include <linux/minmax.h>
 #include <linux/mm.h>
+#include <linux/sched.h>
 #include <linux/string.h>
 #include <linux/types.h>
 #include <linux/xxhash.h>
+/* In what takes long. */
+#define uksm_breathe() cond_resched()
+#ifdef CONFIG_X86_64
+#include <asm/fpu/api.h>
+/* Task context; in between there is no preemption, or are no softirqs. */
+#define uksm_vector_begin() kernel_fpu_begin()
+#define uksm_vector_end() kernel_fpu_end()
+#endif
 #else
 #include "pure_user.h"
+#endif
+
+#ifndef uksm_vector_begin
+#define uksm_vector_begin() ((void)0)
+#define uksm_vector_end() ((void)0)
 #endif
 
 /* A region is what one page table of 4 KiB pages maps. */

@@ -33,14 +33,15 @@ void uksm_rmap_exit(void)
 
 /**
  * uksm_rmap_item_alloc() - an item to be added later
+ * @gfp: GFP_KERNEL or GFP_NOWAIT
  *
- * Context: may sleep.
+ * Context: as @gfp says.
  * Return: the item, or NULL.
  */
-struct uksm_rmap_item *uksm_rmap_item_alloc(void)
+struct uksm_rmap_item *uksm_rmap_item_alloc(gfp_t gfp)
 {
-	return kmem_cache_zalloc(uksm_rmap_item_cache,
-				 GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN);
+	return kmem_cache_alloc(uksm_rmap_item_cache,
+				gfp | __GFP_NORETRY | __GFP_NOWARN);
 }
 
 /**
@@ -81,6 +82,27 @@ static bool uksm_rmap_item_covers(struct uksm_rmap_item *item,
 }
 
 /**
+ * uksm_rmap_item_known() - has a frame an item that covers a place?
+ * @frame: its folio is locked
+ * @vma: the area; mmap_lock held
+ * @addr: the address
+ *
+ * Context: does not sleep.
+ * Return: whether it has.
+ */
+bool uksm_rmap_item_known(struct uksm_frame *frame, struct vm_area_struct *vma,
+			  unsigned long addr)
+{
+	pgoff_t pgoff = uksm_vma_pgoff(vma, addr);
+	struct uksm_rmap_item *i;
+
+	for (i = frame->items; i; i = i->next)
+		if (uksm_rmap_item_covers(i, vma, pgoff))
+			return true;
+	return false;
+}
+
+/**
  * uksm_rmap_item_add() - a frame is, or is about to be, mapped at a place
  * @frame: its folio is locked
  * @item: takes the place's data
@@ -94,16 +116,12 @@ static bool uksm_rmap_item_covers(struct uksm_rmap_item *item,
 bool uksm_rmap_item_add(struct uksm_frame *frame, struct uksm_rmap_item *item,
 			struct vm_area_struct *vma, unsigned long addr)
 {
-	pgoff_t pgoff = uksm_vma_pgoff(vma, addr);
-	struct uksm_rmap_item *i;
-
-	for (i = frame->items; i; i = i->next)
-		if (uksm_rmap_item_covers(i, vma, pgoff))
-			return false;
+	if (uksm_rmap_item_known(frame, vma, addr))
+		return false;
 
 	item->anon_vma = vma->anon_vma;
 	uksm_anon_vma_get(item->anon_vma);
-	item->pgoff = pgoff;
+	item->pgoff = uksm_vma_pgoff(vma, addr);
 	item->next = frame->items;
 	frame->items = item;
 	frame->nr_items++;

@@ -22,7 +22,9 @@ struct uksm_rmap_item {
 int uksm_rmap_init(void);
 void uksm_rmap_exit(void);
 
-struct uksm_rmap_item *uksm_rmap_item_alloc(void);
+struct uksm_rmap_item *uksm_rmap_item_alloc(gfp_t gfp);
+bool uksm_rmap_item_known(struct uksm_frame *frame, struct vm_area_struct *vma,
+			  unsigned long addr);
 void uksm_rmap_item_free(struct uksm_rmap_item *item);
 bool uksm_rmap_item_add(struct uksm_frame *frame, struct uksm_rmap_item *item,
 			struct vm_area_struct *vma, unsigned long addr);

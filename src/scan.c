@@ -1,22 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * scan.c - the scan thread
+ * scan.c - rounds, and the threads that make them
  *
- * A round takes every space in turn and every region of it that has a page
- * table. A look at a region takes the dirty bits off the pages that were
- * written since the last one. What is still clean at a second look, a little
- * later in the same round, has come to rest: it is fingerprinted and goes to
- * match.c. Pages that were clean all along are known. In a space that somebody
- * else writes to (KVM guests) a sum of each page does what the dirty bit
- * cannot.
- *
- * The thread holds uksm_mutex for one step (a region) at a time. Whoever else
- * takes it may take spaces and work away; uksm_epoch then says so, and the
- * round ends.
+ * uksmd begins a round: it looks who is there, and makes room for what may come.
+ * Then all scan threads take part in it (scanner.c). When all are through uksmd
+ * ends it, and sleeps if there is nothing to do. The files come in here to
+ * change what is going on.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
-#include <linux/delay.h>
 #include <linux/freezer.h>
 #include <linux/kthread.h>
 #include <linux/ktime.h>
@@ -25,213 +17,144 @@
 
 #include "frame.h"
 #include "huge.h"
-#include "match.h"
-#include "pace.h"
+#include "lookup.h"
 #include "scan.h"
+#include "scanner.h"
 #include "space.h"
+#include "sweep.h"
+#include "table.h"
 #include "unmerge.h"
-#include "visit.h"
 #include "work.h"
 
 /* Fresh pages are drained no more often than that: it disturbs all CPUs. */
 #define UKSM_DRAIN_NS (200 * NSEC_PER_MSEC)
-/* Counts that a file shows are no older than that. */
+/*
+ * Counts that a file shows are no older than that; but for one look no more than
+ * so many frames that live are swept, some 30 to 80 ms of work.
+ */
 #define UKSM_COUNTS_NS (100 * NSEC_PER_MSEC)
-/* While nothing is scanned, what died is looked for this often. */
+#define UKSM_COUNTS_FRAMES (256 * 1024)
+/*
+ * While nothing is scanned, what died is looked for this often, among so many
+ * that live: some hundredth of a CPU.
+ */
 #define UKSM_IDLE_SWEEP HZ
+#define UKSM_IDLE_FRAMES (32 * 1024)
 
+DECLARE_RWSEM(uksm_sem);
 DEFINE_MUTEX(uksm_mutex);
 struct uksm_stats uksm_stats;
-
-static struct task_struct *uksm_thread;
-static DECLARE_WAIT_QUEUE_HEAD(uksm_wait);
-static unsigned long uksm_epoch;
 
 /* When the frames were swept last, and how long it took. */
 static u64 uksm_swept_ns;
 static u64 uksm_sweep_ns;
 static u64 uksm_drained_ns;
 
-/**
- * struct uksm_slice - work between two sleeps
- * @pace: what is owed
- * @start_ns: when it began
- * @slept_ns: time slept since the CPU time was last read
- * @cpu_ns: CPU time of the thread when it was last read
- * @pages: pages scanned at its start
- */
-static struct uksm_slice {
-	struct uksm_pace pace;
-	u64 start_ns;
-	u64 slept_ns;
-	u64 cpu_ns;
-	u64 pages;
-} uksm_slice;
+/* ---- the helpers of uksmd --------------------------------------------- */
 
-/* ---- pacing ----------------------------------------------------------- */
+/* All scan threads, uksmd first. Under uksm_threads_mutex. */
+static struct uksm_thread {
+	struct task_struct *task;
+	struct uksm_scanner *scanner;
+} uksm_thread[UKSM_THREADS_MAX];
+static unsigned int uksm_threads;
+static DEFINE_MUTEX(uksm_threads_mutex);
 
-static bool uksm_should_run(void)
+/* The round that helpers may take part in, and how many do. */
+static struct {
+	spinlock_t lock;
+	unsigned long nr;
+	unsigned long epoch;
+	bool open;
+	unsigned int helpers;
+	wait_queue_head_t opened;
+	wait_queue_head_t left;
+} uksm_round = {
+	.lock = __SPIN_LOCK_UNLOCKED(uksm_round.lock),
+	.opened = __WAIT_QUEUE_HEAD_INITIALIZER(uksm_round.opened),
+	.left = __WAIT_QUEUE_HEAD_INITIALIZER(uksm_round.left),
+};
+
+static void uksm_round_open(unsigned long epoch)
 {
-	return READ_ONCE(uksm_settings.run) == UKSM_RUN_MERGE &&
-	       !kthread_should_stop();
+	spin_lock(&uksm_round.lock);
+	uksm_round.epoch = epoch;
+	WRITE_ONCE(uksm_round.nr, uksm_round.nr + 1);
+	uksm_round.open = true;
+	spin_unlock(&uksm_round.lock);
+	wake_up_all(&uksm_round.opened);
 }
 
-/* Sleep without uksm_mutex, shorter if something changes. */
-static void uksm_nap(u64 us, unsigned long epoch)
+/* Nobody joins any more; wait for those who did. */
+static void uksm_round_close(struct uksm_scanner *s)
 {
 	u64 start = ktime_get_ns();
 
-	if (us < 20 * USEC_PER_MSEC)
-		usleep_range(us, us + us / 8 + 1);
-	else
-		wait_event_freezable_timeout(
-			uksm_wait,
-			!uksm_should_run() || READ_ONCE(uksm_epoch) != epoch,
-			msecs_to_jiffies(
-				min_t(u64, us / USEC_PER_MSEC, INT_MAX)));
-	uksm_slice.slept_ns += ktime_get_ns() - start;
+	spin_lock(&uksm_round.lock);
+	uksm_round.open = false;
+	spin_unlock(&uksm_round.lock);
+	wait_event_freezable(uksm_round.left, !READ_ONCE(uksm_round.helpers));
+	s->slept_ns += ktime_get_ns() - start;
 }
 
-static bool uksm_slice_over(void)
+static bool uksm_round_join(unsigned long *nr)
 {
-	unsigned int pages = READ_ONCE(uksm_settings.pages_to_scan);
-	u64 ran = ktime_get_ns() - uksm_slice.start_ns;
-	unsigned int max = uksm_max_cpu();
+	bool open;
 
-	if (pages)
-		return uksm_stats.pages_scanned - uksm_slice.pages >= pages;
-	return ran >=
-	       NSEC_PER_USEC * (u64)uksm_pace_slice_us(
-				       max, READ_ONCE(uksm_settings.sleep_ms));
+	spin_lock(&uksm_round.lock);
+	open = uksm_round.open && uksm_round.nr != *nr;
+	*nr = uksm_round.nr;
+	if (open)
+		WRITE_ONCE(uksm_round.helpers, uksm_round.helpers + 1);
+	spin_unlock(&uksm_round.lock);
+	return open;
 }
 
-/* Sleep as the limits want it, and start a new slice. uksm_mutex not held. */
-static void uksm_slice_sleep(unsigned long epoch)
+static void uksm_round_leave(void)
 {
-	u64 cpu = READ_ONCE(current->se.sum_exec_runtime);
-	u64 us;
-
-	us = uksm_pace_sleep_us(&uksm_slice.pace, cpu - uksm_slice.cpu_ns,
-				uksm_slice.slept_ns, uksm_max_cpu(),
-				READ_ONCE(uksm_settings.sleep_ms));
-	uksm_slice.cpu_ns = cpu;
-	uksm_slice.slept_ns = 0;
-	if (us)
-		uksm_nap(us, epoch);
-	try_to_freeze();
-	uksm_slice.start_ns = ktime_get_ns();
-	uksm_slice.pages = uksm_stats.pages_scanned;
+	spin_lock(&uksm_round.lock);
+	WRITE_ONCE(uksm_round.helpers, uksm_round.helpers - 1);
+	spin_unlock(&uksm_round.lock);
+	wake_up_all(&uksm_round.left);
 }
 
-/*
- * Between two steps: let others have the lock, sleep when it is time.
- * uksm_mutex held, before and after. Return: false if the round is over.
- */
-static bool uksm_between(void)
+static int uksm_helper_thread(void *arg)
 {
-	unsigned long epoch = uksm_epoch;
-	bool over = uksm_slice_over();
+	struct uksm_scanner *s = arg;
+	unsigned long nr = 0;
+	u64 start;
 
-	uksm_huge_unguard(false);
-	mutex_unlock(&uksm_mutex);
-	cond_resched();
-	try_to_freeze();
-	if (over)
-		uksm_slice_sleep(epoch);
-	mutex_lock(&uksm_mutex);
-	return uksm_should_run() && epoch == uksm_epoch;
-}
-
-/* Wait until @due with the lock free. Return: as uksm_between(). */
-static bool uksm_wait_until(u64 due)
-{
-	unsigned long epoch = uksm_epoch;
-	u64 now = ktime_get_ns();
-
-	mutex_unlock(&uksm_mutex);
-	if (due > now)
-		uksm_nap(div_u64(due - now, NSEC_PER_USEC) + 1, epoch);
-	mutex_lock(&uksm_mutex);
-	return uksm_should_run() && epoch == uksm_epoch;
+	set_freezable();
+	uksm_scanner_renice(s);
+	while (!kthread_should_stop()) {
+		start = ktime_get_ns();
+		wait_event_freezable(uksm_round.opened,
+				     kthread_should_stop() ||
+					     READ_ONCE(uksm_round.nr) != nr);
+		s->slept_ns += ktime_get_ns() - start;
+		if (!uksm_round_join(&nr))
+			continue;
+		down_read(&uksm_sem);
+		if (uksm_scanner_should_run() &&
+		    uksm_scanners_epoch() == uksm_round.epoch)
+			uksm_scanner_round(s);
+		up_read(&uksm_sem);
+		uksm_round_leave();
+		uksm_scanner_sleep(s, uksm_scanners_epoch());
+	}
+	return 0;
 }
 
 /* ---- a round ---------------------------------------------------------- */
 
-/* Do the works that are due; with @all, those that are not yet as well. */
-static bool uksm_scan_work(bool all)
-{
-	struct uksm_work *work;
-
-	for (;;) {
-		work = uksm_work_first(UKSM_WORK_URGENT);
-		if (!work && uksm_huge_unguard(true))
-			continue;
-		if (work) {
-			uksm_visit_again(UKSM_WORK_URGENT);
-		} else {
-			work = uksm_work_first(UKSM_WORK_SECOND);
-			if (!work)
-				return true;
-			if (work->due > ktime_get_ns()) {
-				if (!all && !uksm_work_full(UKSM_WORK_SECOND))
-					return true;
-				if (!uksm_wait_until(work->due))
-					return false;
-				continue;
-			}
-			uksm_visit_again(UKSM_WORK_SECOND);
-		}
-		if (!uksm_between())
-			return false;
-	}
-}
-
-/* Return: false if the round is over. */
-static bool uksm_scan_space(struct uksm_space *space)
-{
-	int res;
-
-	for (;;) {
-		res = uksm_visit_next(space);
-		if (res)
-			break;
-		if (!uksm_between() || !uksm_scan_work(false))
-			return false;
-	}
-	if (res == -EAGAIN) /* busy: come back to it */
-		return true;
-	space->done = true;
-	if (res == 1)
-		uksm_space_end_round(space);
-	else
-		uksm_space_drop(space);
-	return uksm_between();
-}
-
-/* Is anything left that was busy? Go over the spaces a few times. */
-static bool uksm_scan_spaces(void)
-{
-	struct uksm_space *space, *n;
-	int pass;
-
-	for (pass = 0; pass < 3; pass++) {
-		list_for_each_entry_safe(space, n, &uksm_spaces, list) {
-			if (!space->done && !uksm_scan_space(space))
-				return false;
-		}
-		if (!uksm_scan_work(true))
-			return false;
-	}
-	return true;
-}
-
+/* For the counts' sake. uksm_sem held for writing. */
 static void uksm_sweep(void)
 {
 	u64 start = ktime_get_ns();
 
-	uksm_frames_sweep();
-	uksm_swept_ns = ktime_get_ns();
-	uksm_sweep_ns = uksm_swept_ns - start;
+	uksm_frames_sweep_first(UKSM_COUNTS_FRAMES);
+	WRITE_ONCE(uksm_swept_ns, ktime_get_ns());
+	WRITE_ONCE(uksm_sweep_ns, uksm_swept_ns - start);
 }
 
 static bool uksm_round_begin(void)
@@ -241,15 +164,19 @@ static bool uksm_round_begin(void)
 		WRITE_ONCE(uksm_settings.run, UKSM_RUN_STOP);
 		return false;
 	}
-	uksm_match_new_round();
-	uksm_match_resize(uksm_spaces_refresh());
-	uksm_sweep();
+	uksm_lookup_new_round();
+	uksm_lookup_resize(uksm_spaces_refresh());
+	if (READ_ONCE(uksm_settings.min_headroom))
+		uksm_frames_sweep(); /* what forks owe is to be known */
+	else
+		uksm_frames_sweep_some();
 	return true;
 }
 
 /* One round. Return: whether it was completed. */
-static bool uksm_scan_round(void)
+static bool uksm_scan_round(struct uksm_scanner *s)
 {
+	unsigned long epoch;
 	bool done = false;
 
 	/* Pages fresh from a fault carry a reference until they are drained. */
@@ -258,54 +185,67 @@ static bool uksm_scan_round(void)
 		uksm_drained_ns = ktime_get_ns();
 	}
 
-	mutex_lock(&uksm_mutex);
-	if (uksm_should_run() && uksm_round_begin() && uksm_scan_spaces()) {
-		uksm_stats.full_scans++;
-		done = true;
+	down_write(&uksm_sem);
+	epoch = uksm_scanners_epoch();
+	if (uksm_scanner_should_run() && uksm_round_begin()) {
+		downgrade_write(&uksm_sem);
+		uksm_round_open(epoch);
+		done = uksm_scanner_round(s);
+		up_read(&uksm_sem);
+		uksm_round_close(s);
+		down_write(&uksm_sem);
+		uksm_spaces_end_round();
+		done = done && epoch == uksm_scanners_epoch();
+		uksm_stats.full_scans += done;
 	}
 	uksm_huge_unguard(true);
 	uksm_work_drop();
-	mutex_unlock(&uksm_mutex);
+	up_write(&uksm_sem);
+	/* The round may have had fewer steps than there are ranges. */
+	while (uksm_scanner_should_run() && uksm_lookup_fit())
+		uksm_scanner_pause(s, epoch);
 	return done;
 }
 
 /* Nothing is scanned, but frames die and processes exit. */
 static void uksm_scan_tidy(void)
 {
-	mutex_lock(&uksm_mutex);
+	down_write(&uksm_sem);
 	uksm_spaces_reap();
-	uksm_sweep();
-	mutex_unlock(&uksm_mutex);
+	uksm_frames_sweep_first(UKSM_IDLE_FRAMES);
+	up_write(&uksm_sem);
+	while (!kthread_should_stop() && uksm_table_fit())
+		cond_resched();
 }
 
-static int uksm_scan_thread(void *unused)
+static int uksm_scan_thread(void *arg)
 {
+	struct uksm_scanner *s = arg;
 	unsigned int quiet = 0;
 
 	set_freezable();
-	set_user_nice(current, 5);
+	uksm_scanner_renice(s);
 	while (!kthread_should_stop()) {
-		u64 merged = uksm_stats.merged;
+		u64 merged = READ_ONCE(uksm_stats.merged);
 		u32 ms = 0;
 
-		if (uksm_should_run()) {
-			if (uksm_scan_round())
-				quiet = uksm_stats.merged == merged ?
+		if (uksm_scanner_should_run()) {
+			if (uksm_scan_round(s))
+				quiet = READ_ONCE(uksm_stats.merged) == merged ?
 						min(quiet + 1, UKSM_IDLE_MAX) :
 						0;
 			if (!READ_ONCE(uksm_settings.pages_to_scan))
 				ms = uksm_pace_idle_ms(
 					READ_ONCE(uksm_settings.governor),
 					quiet);
-			uksm_slice_sleep(READ_ONCE(uksm_epoch));
+			uksm_scanner_sleep(s, uksm_scanners_epoch());
 			if (ms)
-				uksm_nap(ms * USEC_PER_MSEC,
-					 READ_ONCE(uksm_epoch));
+				uksm_scanner_nap(s, ms * USEC_PER_MSEC,
+						 uksm_scanners_epoch());
 			continue;
 		}
 		uksm_scan_tidy();
-		wait_event_freezable_timeout(
-			uksm_wait, uksm_should_run() || kthread_should_stop(),
+		uksm_scanners_wait(
 			list_empty(&uksm_spaces) &&
 					!READ_ONCE(uksm_stats.frames) ?
 				MAX_SCHEDULE_TIMEOUT :
@@ -314,29 +254,61 @@ static int uksm_scan_thread(void *unused)
 	return 0;
 }
 
+/*
+ * One more. Helpers do nothing until there is a round; uksmd is woken when nothing
+ * can fail any more, for there may be frames from then on. uksm_threads_mutex held.
+ */
+static int uksm_thread_start(void)
+{
+	struct uksm_thread *t = &uksm_thread[uksm_threads];
+
+	t->scanner = uksm_scanner_create();
+	if (!t->scanner)
+		return -ENOMEM;
+	t->task = uksm_threads ?
+			  kthread_create(uksm_helper_thread, t->scanner,
+					 "uksmd/%u", uksm_threads) :
+			  kthread_create(uksm_scan_thread, t->scanner, "uksmd");
+	if (IS_ERR(t->task)) {
+		uksm_scanner_free(t->scanner);
+		return PTR_ERR(t->task);
+	}
+	if (uksm_threads)
+		wake_up_process(t->task);
+	uksm_threads++;
+	return 0;
+}
+
+/* Stop the last one. uksm_threads_mutex held. */
+static void uksm_thread_stop(void)
+{
+	struct uksm_thread *t = &uksm_thread[--uksm_threads];
+
+	kthread_stop(t->task);
+	uksm_scanner_free(t->scanner);
+}
+
 /* ---- what others call ------------------------------------------------- */
 
-/**
- * uksm_scan_wake() - a setting has changed
- */
-void uksm_scan_wake(void)
+static bool uksm_counts_old(void)
 {
-	WRITE_ONCE(uksm_epoch, uksm_epoch + 1);
-	wake_up_all(&uksm_wait);
+	return ktime_get_ns() - READ_ONCE(uksm_swept_ns) >
+	       max_t(u64, UKSM_COUNTS_NS, 10 * READ_ONCE(uksm_sweep_ns));
 }
 
 /**
  * uksm_scan_freshen() - bring the counts up to date, if they are old
  *
- * Context: uksm_mutex not held; may sleep.
+ * Context: uksm_sem not held; may sleep.
  */
 void uksm_scan_freshen(void)
 {
-	mutex_lock(&uksm_mutex);
-	if (ktime_get_ns() - uksm_swept_ns >
-	    max_t(u64, UKSM_COUNTS_NS, 10 * uksm_sweep_ns))
+	if (!uksm_counts_old())
+		return;
+	down_write(&uksm_sem);
+	if (uksm_counts_old())
 		uksm_sweep();
-	mutex_unlock(&uksm_mutex);
+	up_write(&uksm_sem);
 }
 
 /**
@@ -350,7 +322,7 @@ int uksm_scan_set_run(unsigned int run)
 {
 	int err = 0;
 
-	mutex_lock(&uksm_mutex);
+	down_write(&uksm_sem);
 	WRITE_ONCE(uksm_settings.run, run);
 	if (run == UKSM_RUN_UNMERGE) {
 		err = uksm_unmerge_all();
@@ -359,8 +331,8 @@ int uksm_scan_set_run(unsigned int run)
 		else
 			uksm_scan_forget();
 	}
-	uksm_scan_wake();
-	mutex_unlock(&uksm_mutex);
+	uksm_scanners_wake();
+	up_write(&uksm_sem);
 	return err;
 }
 
@@ -375,47 +347,94 @@ int uksm_scan_set_across_nodes(unsigned int across)
 {
 	int err = 0;
 
-	mutex_lock(&uksm_mutex);
+	down_write(&uksm_sem);
 	if (across != uksm_settings.across_nodes) {
-		uksm_sweep();
+		uksm_frames_sweep();
 		if (uksm_stats.frames) {
 			err = -EBUSY;
 		} else {
 			WRITE_ONCE(uksm_settings.across_nodes, across);
 			uksm_scan_forget();
-			uksm_scan_wake();
+			uksm_scanners_wake();
 		}
 	}
-	mutex_unlock(&uksm_mutex);
+	up_write(&uksm_sem);
 	return err;
 }
 
 /**
  * uksm_scan_forget() - forget all that was learnt of pages
  *
- * Context: uksm_mutex held; may sleep.
+ * Context: uksm_sem held for writing; may sleep.
  */
 void uksm_scan_forget(void)
 {
-	lockdep_assert_held(&uksm_mutex);
 	uksm_work_drop();
 	uksm_spaces_drop();
-	uksm_match_drop();
-	WRITE_ONCE(uksm_epoch, uksm_epoch + 1);
+	uksm_lookup_drop();
+	uksm_scanners_interrupt();
+}
+
+/* uksm_sem not held. */
+static int uksm_queues_fit(unsigned int threads)
+{
+	int err;
+
+	down_write(&uksm_sem);
+	err = uksm_work_resize(threads);
+	up_write(&uksm_sem);
+	return err;
 }
 
 /**
- * uksm_scan_start() - start the thread
+ * uksm_scan_set_threads() - what is written to the file scan_threads
+ * @nr: 1 to UKSM_THREADS_MAX
  *
- * Return: 0 or an error.
+ * Context: may sleep.
+ * Return: 0, or an error; then there are as many as before.
+ */
+int uksm_scan_set_threads(unsigned int nr)
+{
+	unsigned int before;
+	int err = 0;
+
+	mutex_lock(&uksm_threads_mutex);
+	before = uksm_threads;
+	if (nr > before)
+		err = uksm_queues_fit(nr);
+	while (!err && uksm_threads < nr)
+		err = uksm_thread_start();
+	while (uksm_threads > (err ? before : nr))
+		uksm_thread_stop();
+	if (uksm_threads < nr || nr < before)
+		uksm_queues_fit(uksm_threads); /* or they stay too long */
+	if (!err)
+		WRITE_ONCE(uksm_settings.threads, nr);
+	mutex_unlock(&uksm_threads_mutex);
+	return err;
+}
+
+/**
+ * uksm_scan_start() - start the threads
+ *
+ * Context: module load; the last step that can fail.
+ * Return: 0; or an error: then uksm_scan_stop() is next.
  */
 int __init uksm_scan_start(void)
 {
-	uksm_thread = kthread_run(uksm_scan_thread, NULL, "uksmd");
-	return PTR_ERR_OR_ZERO(uksm_thread);
+	int err = uksm_scan_set_threads(READ_ONCE(uksm_settings.threads));
+
+	if (err)
+		return err;
+	wake_up_process(uksm_thread[0].task);
+	return 0;
 }
 
 void uksm_scan_stop(void)
 {
-	kthread_stop(uksm_thread);
+	mutex_lock(&uksm_threads_mutex);
+	while (uksm_threads)
+		uksm_thread_stop();
+	uksm_queues_fit(0);
+	mutex_unlock(&uksm_threads_mutex);
 }

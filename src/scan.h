@@ -4,12 +4,15 @@
 
 #include "uksm.h"
 
+/* Scan threads, at most. */
+#define UKSM_THREADS_MAX 32U
+
 int uksm_scan_start(void);
 void uksm_scan_stop(void);
 
-void uksm_scan_wake(void);
 void uksm_scan_forget(void);
 int uksm_scan_set_run(unsigned int run);
+int uksm_scan_set_threads(unsigned int nr);
 int uksm_scan_set_across_nodes(unsigned int across);
 void uksm_scan_freshen(void);
 

@@ -8,7 +8,9 @@
  *
  * Policy is decided here: which processes, which of their areas, which domain.
  *
- * Owns: spaces, their regions. Under uksm_mutex.
+ * Owns: spaces, their regions. Spaces come and go under uksm_sem (write). Regions
+ * are added by a scan thread at work in their space; who has one to itself marks
+ * it as busy, and nobody waits for it.
  */
 #include <linux/cred.h>
 #include <linux/hashtable.h>
@@ -23,24 +25,29 @@
 
 #define UKSM_SPACE_HASH_BITS 10
 #define UKSM_KSM_RUN_MERGE 1 /* mm/ksm.c: KSM_RUN_MERGE */
-/* What is remembered is worth no effort, and nobody's life. */
-#define UKSM_SPACE_GFP (GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN)
 
 LIST_HEAD(uksm_spaces);
 static DEFINE_HASHTABLE(uksm_space_hash, UKSM_SPACE_HASH_BITS);
 static DEFINE_XARRAY_ALLOC1(uksm_space_ids);
 static struct kmem_cache *uksm_space_cache;
+static struct kmem_cache *uksm_region_cache;
 static u64 uksm_space_round;
 
 int __init uksm_spaces_init(void)
 {
 	uksm_space_cache = KMEM_CACHE(uksm_space, 0);
-	return uksm_space_cache ? 0 : -ENOMEM;
+	uksm_region_cache = KMEM_CACHE(uksm_region, 0);
+	if (uksm_space_cache && uksm_region_cache)
+		return 0;
+	kmem_cache_destroy(uksm_space_cache);
+	kmem_cache_destroy(uksm_region_cache);
+	return -ENOMEM;
 }
 
 void uksm_spaces_exit(void)
 {
 	uksm_spaces_drop();
+	kmem_cache_destroy(uksm_region_cache);
 	kmem_cache_destroy(uksm_space_cache);
 }
 
@@ -52,6 +59,8 @@ void uksm_spaces_exit(void)
  * @unshared: pages in the index
  * @restless: pages that keep changing
  * @skipped: pages left alone
+ *
+ * Context: uksm_mutex held, or uksm_sem for writing.
  */
 void uksm_region_count(struct uksm_region *r, int unshared, int restless,
 		       int skipped)
@@ -76,7 +85,7 @@ bool uksm_region_zero_init(struct uksm_region *r)
 {
 	if (r->zero)
 		return true;
-	r->zero = bitmap_zalloc(UKSM_REGION_PAGES, UKSM_SPACE_GFP);
+	r->zero = bitmap_zalloc(UKSM_REGION_PAGES, UKSM_GFP);
 	if (!r->zero)
 		return false;
 	uksm_metadata_add(UKSM_REGION_PAGES / 8);
@@ -94,7 +103,7 @@ bool uksm_region_sum_init(struct uksm_region *r)
 {
 	if (r->sum)
 		return true;
-	r->sum = kcalloc(UKSM_REGION_PAGES, sizeof(*r->sum), UKSM_SPACE_GFP);
+	r->sum = kcalloc(UKSM_REGION_PAGES, sizeof(*r->sum), UKSM_GFP);
 	if (!r->sum)
 		return false;
 	uksm_metadata_add(UKSM_REGION_PAGES * sizeof(*r->sum));
@@ -105,6 +114,8 @@ bool uksm_region_sum_init(struct uksm_region *r)
  * uksm_region_zero_set() - uksm placed a zero page
  * @r: the region
  * @i: which page of it
+ *
+ * Context: uksm_mutex held.
  */
 void uksm_region_zero_set(struct uksm_region *r, unsigned int i)
 {
@@ -118,6 +129,8 @@ void uksm_region_zero_set(struct uksm_region *r, unsigned int i)
  * uksm_region_zero_keep() - forget zero pages that are not there any more
  * @r: the region
  * @found: where zero pages are now, whoever placed them
+ *
+ * Context: uksm_mutex held.
  */
 void uksm_region_zero_keep(struct uksm_region *r, const unsigned long *found)
 {
@@ -141,6 +154,15 @@ static void uksm_region_release(struct uksm_region *r)
 		uksm_metadata_add(-(long)(UKSM_REGION_PAGES * sizeof(*r->sum)));
 	bitmap_free(r->zero);
 	kfree(r->sum);
+	kmem_cache_free(uksm_region_cache, r);
+	uksm_metadata_add(-(long)sizeof(*r));
+}
+
+/* Its place in the array, or -1 - the place where it would go. */
+static long uksm_space_search(struct uksm_space *space, unsigned long addr)
+{
+	return uksm_region_search(space->region, space->nr_regions,
+				  addr >> UKSM_REGION_SHIFT);
 }
 
 /**
@@ -148,84 +170,183 @@ static void uksm_region_release(struct uksm_region *r)
  * @space: the space
  * @addr: any address in the region
  *
- * Return: the region, or NULL; good until a region is added or the round ends.
+ * Context: uksm_sem held for writing.
+ * Return: the region, or NULL; good until the round begins.
  */
 struct uksm_region *uksm_space_region(struct uksm_space *space,
 				      unsigned long addr)
 {
-	long i = uksm_region_search(space->region, space->nr_regions,
-				    addr >> UKSM_REGION_SHIFT);
+	long i = uksm_space_search(space, addr);
 
-	return i < 0 ? NULL : &space->region[i];
+	uksm_assert_exclusive();
+	return i < 0 ? NULL : space->region[i];
 }
 
+/**
+ * uksm_space_region_take() - have a region to oneself
+ * @space: the space
+ * @addr: any address in the region
+ * @res: the region; for uksm_space_region_put()
+ *
+ * Context: uksm_sem held; any locks.
+ * Return: 0; -EBUSY: another scan thread has it; -ENOENT: nothing is known of it.
+ */
+int uksm_space_region_take(struct uksm_space *space, unsigned long addr,
+			   struct uksm_region **res)
+{
+	int err = 0;
+	long i;
+
+	spin_lock(&space->lock);
+	i = uksm_space_search(space, addr);
+	if (i < 0) {
+		err = -ENOENT;
+	} else if (space->region[i]->busy) {
+		err = -EBUSY;
+	} else {
+		*res = space->region[i];
+		(*res)->busy = true;
+	}
+	spin_unlock(&space->lock);
+	return err;
+}
+
+/**
+ * uksm_space_region_put() - let go of a region
+ * @space: the space
+ * @r: from uksm_space_region_take() or uksm_space_region_get()
+ */
+void uksm_space_region_put(struct uksm_space *space, struct uksm_region *r)
+{
+	spin_lock(&space->lock);
+	r->busy = false;
+	spin_unlock(&space->lock);
+}
+
+/* Room for one more. space->step held. */
 static bool uksm_space_grow(struct uksm_space *space)
 {
 	u32 max = space->max_regions ? space->max_regions * 3 / 2 + 1 : 8;
-	struct uksm_region *region;
+	struct uksm_region **region, **old = space->region;
 
-	region = kvmalloc_array(max, sizeof(*region), UKSM_SPACE_GFP);
+	if (space->nr_regions < space->max_regions)
+		return true;
+	region = kvmalloc_array(max, sizeof(*region), UKSM_GFP);
 	if (!region)
 		return false;
-	if (space->nr_regions)
-		memcpy(region, space->region,
-		       space->nr_regions * sizeof(*region));
-	kvfree(space->region);
-	uksm_metadata_add((max - space->max_regions) * sizeof(*region));
+	if (old)
+		memcpy(region, old, space->nr_regions * sizeof(*region));
+	spin_lock(&space->lock);
 	space->region = region;
+	spin_unlock(&space->lock);
+	kvfree(old);
+	uksm_metadata_add((max - space->max_regions) * sizeof(*region));
 	space->max_regions = max;
 	return true;
 }
 
-/**
- * uksm_space_region_get() - what is known of a region, starting now
- * @space: the space
- * @addr: any address in the region
- *
- * Context: may sleep.
- * Return: the region, or NULL without memory.
- */
-struct uksm_region *uksm_space_region_get(struct uksm_space *space,
+/* A new region, which is the caller's. space->step held. */
+static struct uksm_region *uksm_space_add(struct uksm_space *space,
 					  unsigned long addr)
 {
-	long i = uksm_region_search(space->region, space->nr_regions,
-				    addr >> UKSM_REGION_SHIFT);
 	struct uksm_region *r;
+	long i;
 
-	if (i >= 0) {
-		r = &space->region[i];
-	} else {
-		i = -1 - i;
-		if (space->nr_regions == space->max_regions &&
-		    !uksm_space_grow(space))
-			return NULL;
-		r = &space->region[i];
-		memmove(r + 1, r, (space->nr_regions - i) * sizeof(*r));
-		space->nr_regions++;
-		uksm_region_init(r, addr);
-	}
-	if (space->opaque && !uksm_region_sum_init(r))
+	if (!uksm_space_grow(space))
 		return NULL;
+	r = kmem_cache_alloc(uksm_region_cache, UKSM_GFP);
+	if (!r)
+		return NULL;
+	uksm_metadata_add(sizeof(*r));
+	uksm_region_init(r, addr);
+	r->busy = true;
+	spin_lock(&space->lock);
+	i = -1 - uksm_space_search(space, addr);
+	memmove(&space->region[i + 1], &space->region[i],
+		(space->nr_regions - i) * sizeof(*space->region));
+	space->region[i] = r;
+	space->nr_regions++;
+	spin_unlock(&space->lock);
 	return r;
 }
 
 /**
- * uksm_space_end_round() - drop the regions the round did not come across
+ * uksm_space_region_get() - the same, and begin to remember it if need be
  * @space: the space
+ * @addr: any address in the region
+ * @res: the region
+ *
+ * Context: space->step held; may sleep.
+ * Return: 0; -EBUSY: another scan thread has it; -ENOMEM.
  */
-void uksm_space_end_round(struct uksm_space *space)
+int uksm_space_region_get(struct uksm_space *space, unsigned long addr,
+			  struct uksm_region **res)
+{
+	int err = uksm_space_region_take(space, addr, res);
+
+	if (err == -ENOENT) {
+		*res = uksm_space_add(space, addr);
+		err = *res ? 0 : -ENOMEM;
+	}
+	if (!err && space->opaque && !uksm_region_sum_init(*res)) {
+		uksm_space_region_put(space, *res);
+		err = -ENOMEM;
+	}
+	return err;
+}
+
+/**
+ * uksm_space_region_freshen() - a region is to be looked at in full
+ * @space: the space
+ * @addr: any address in the region
+ *
+ * Context: uksm_sem held; any locks.
+ */
+void uksm_space_region_freshen(struct uksm_space *space, unsigned long addr)
+{
+	long i;
+
+	spin_lock(&space->lock);
+	i = uksm_space_search(space, addr);
+	if (i >= 0)
+		WRITE_ONCE(space->region[i]->fresh, true);
+	spin_unlock(&space->lock);
+}
+
+/**
+ * uksm_space_region_huge() - was it a huge page when it was last looked at?
+ * @space: the space
+ * @addr: any address in the region
+ *
+ * Context: uksm_sem held; any locks.
+ * Return: whether it was.
+ */
+bool uksm_space_region_huge(struct uksm_space *space, unsigned long addr)
+{
+	bool huge;
+	long i;
+
+	spin_lock(&space->lock);
+	i = uksm_space_search(space, addr);
+	huge = i >= 0 && READ_ONCE(space->region[i]->huge);
+	spin_unlock(&space->lock);
+	return huge;
+}
+
+/* Drop the regions that the round did not come across. */
+static void uksm_space_end_round(struct uksm_space *space)
 {
 	u32 from, to = 0;
 
 	for (from = 0; from < space->nr_regions; from++) {
-		struct uksm_region *r = &space->region[from];
+		struct uksm_region *r = space->region[from];
 
 		if (!r->seen) {
 			uksm_region_release(r);
 			continue;
 		}
 		r->seen = 0;
-		space->region[to++] = *r;
+		space->region[to++] = r;
 	}
 	space->nr_regions = to;
 }
@@ -236,7 +357,7 @@ static void uksm_space_refresh_regions(struct uksm_space *space)
 	u32 i;
 
 	for (i = 0; i < space->nr_regions; i++)
-		space->region[i].fresh = 1;
+		space->region[i]->fresh = true;
 }
 
 /* ---- spaces ----------------------------------------------------------- */
@@ -245,6 +366,7 @@ static void uksm_space_refresh_regions(struct uksm_space *space)
  * uksm_space_find() - the space with an id
  * @id: from the index
  *
+ * Context: uksm_sem held.
  * Return: the space, or NULL if it is gone.
  */
 struct uksm_space *uksm_space_find(u32 id)
@@ -281,24 +403,21 @@ static struct uksm_space *uksm_space_create(struct mm_struct *mm)
 	mmgrab(mm);
 	space->mm = mm;
 	space->domain = U64_MAX;
+	spin_lock_init(&space->lock);
+	mutex_init(&space->step);
 	hash_add(uksm_space_hash, &space->hash, (unsigned long)mm);
 	list_add_tail(&space->list, &uksm_spaces);
 	uksm_metadata_add(sizeof(*space));
 	return space;
 }
 
-/**
- * uksm_space_drop() - forget a space
- * @space: the space; freed
- *
- * Context: may sleep; no user of its mm may be held.
- */
-void uksm_space_drop(struct uksm_space *space)
+/* Forget a space. Sleeps; no user of its mm may be held. */
+static void uksm_space_drop(struct uksm_space *space)
 {
 	u32 i;
 
 	for (i = 0; i < space->nr_regions; i++)
-		uksm_region_release(&space->region[i]);
+		uksm_region_release(space->region[i]);
 	uksm_metadata_add(-(long)(space->max_regions * sizeof(*space->region)));
 	uksm_metadata_add(-(long)sizeof(*space));
 	kvfree(space->region);
@@ -312,7 +431,7 @@ void uksm_space_drop(struct uksm_space *space)
 /**
  * uksm_spaces_drop() - forget all spaces
  *
- * Context: may sleep.
+ * Context: uksm_sem held for writing; may sleep.
  */
 void uksm_spaces_drop(void)
 {
@@ -325,7 +444,7 @@ void uksm_spaces_drop(void)
 /**
  * uksm_spaces_reap() - forget the spaces whose processes are gone
  *
- * Context: uksm_mutex held; may sleep.
+ * Context: uksm_sem held for writing; may sleep.
  */
 void uksm_spaces_reap(void)
 {
@@ -334,6 +453,24 @@ void uksm_spaces_reap(void)
 	list_for_each_entry_safe(space, n, &uksm_spaces, list)
 		if (!atomic_read(&space->mm->mm_users))
 			uksm_space_drop(space);
+}
+
+/**
+ * uksm_spaces_end_round() - forget what the round did not come across
+ *
+ * Context: uksm_sem held for writing; may sleep.
+ */
+void uksm_spaces_end_round(void)
+{
+	struct uksm_space *space;
+
+	uksm_assert_exclusive();
+	uksm_spaces_reap();
+	list_for_each_entry(space, &uksm_spaces, list) {
+		if (space->done)
+			uksm_space_end_round(space);
+		cond_resched();
+	}
 }
 
 /**
@@ -372,6 +509,7 @@ static void uksm_space_note(struct task_struct *task, struct mm_struct *mm)
 	space->young = ktime_get_ns() - task->start_time < min_age;
 	space->cursor = 0;
 	space->done = false;
+	atomic_set(&space->scanners, 0);
 
 	domain = uksm_task_domain(task);
 	if (domain != space->domain || opaque != space->opaque) {
@@ -407,7 +545,7 @@ static void uksm_process_note(struct task_struct *process)
 /**
  * uksm_spaces_refresh() - start a round: who is there?
  *
- * Context: uksm_mutex held; may sleep.
+ * Context: uksm_sem held for writing; may sleep.
  * Return: anonymous pages of all spaces together.
  */
 u64 uksm_spaces_refresh(void)
@@ -416,7 +554,7 @@ u64 uksm_spaces_refresh(void)
 	struct task_struct *process;
 	u64 pages = 0;
 
-	lockdep_assert_held(&uksm_mutex);
+	uksm_assert_exclusive();
 	uksm_space_round++;
 	rcu_read_lock();
 	for_each_process(process)

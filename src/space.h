@@ -14,16 +14,20 @@
  * @domain: who it may share with, as a number
  * @seed: of its fingerprints; follows from @domain
  * @zero_sample: fingerprint of a page of zeros under @seed
+ * @lock: the array of regions, and which of them are busy; innermost
  * @region: what is remembered, by address
  * @nr_regions: length of @region
  * @max_regions: room in @region
+ * @step: @cursor, and the regions that are added
  * @cursor: address the current round has come to
+ * @scanners: scan threads that are at it
  * @seen: round in which a process was last found to use it
  * @young: below the minimum age: only marked areas are looked at
  * @opaque: somebody else writes to it (KVM, a device): dirty bits say nothing
- * @done: the current round is through with it
+ * @done: the current round is through with it, or its processes are gone
  *
- * All under uksm_mutex.
+ * Under uksm_sem, but for what has a lock of its own and for @done, which in a
+ * round is only set.
  */
 struct uksm_space {
 	struct mm_struct *mm;
@@ -36,10 +40,13 @@ struct uksm_space {
 	u64 domain;
 	u64 seed;
 	u64 zero_sample;
-	struct uksm_region *region;
+	spinlock_t lock;
+	struct uksm_region **region;
 	u32 nr_regions;
 	u32 max_regions;
+	struct mutex step;
 	unsigned long cursor;
+	atomic_t scanners;
 	u64 seen;
 };
 
@@ -51,15 +58,19 @@ u64 uksm_spaces_refresh(void);
 void uksm_spaces_forget(void);
 void uksm_spaces_drop(void);
 void uksm_spaces_reap(void);
+void uksm_spaces_end_round(void);
 
 struct uksm_space *uksm_space_find(u32 id);
-void uksm_space_drop(struct uksm_space *space);
 bool uksm_space_takes(struct uksm_space *space, struct vm_area_struct *vma);
 struct uksm_region *uksm_space_region(struct uksm_space *space,
 				      unsigned long addr);
-struct uksm_region *uksm_space_region_get(struct uksm_space *space,
-					  unsigned long addr);
-void uksm_space_end_round(struct uksm_space *space);
+int uksm_space_region_take(struct uksm_space *space, unsigned long addr,
+			   struct uksm_region **res);
+int uksm_space_region_get(struct uksm_space *space, unsigned long addr,
+			  struct uksm_region **res);
+void uksm_space_region_put(struct uksm_space *space, struct uksm_region *r);
+void uksm_space_region_freshen(struct uksm_space *space, unsigned long addr);
+bool uksm_space_region_huge(struct uksm_space *space, unsigned long addr);
 
 void uksm_region_count(struct uksm_region *r, int unshared, int restless,
 		       int skipped);

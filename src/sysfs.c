@@ -37,7 +37,7 @@ static struct kobject *uksm_kobj;
 UKSM_SETTINGS(UKSM_FILE)
 #undef UKSM_FILE
 
-/* A count, read by the expression @value with uksm_mutex held. */
+/* A count, read by the expression @value; it does not hold up the scan. */
 #define UKSM_COUNT(name, fmt, value)                                       \
 	static ssize_t name##_show(struct kobject *kobj,                   \
 				   struct kobj_attribute *attr, char *buf) \
@@ -57,6 +57,11 @@ static s64 uksm_metadata(void)
 	return atomic64_read(&uksm_stats.metadata);
 }
 
+static s64 uksm_scanned(void)
+{
+	return atomic64_read(&uksm_stats.pages_scanned);
+}
+
 static s64 uksm_profit(void)
 {
 	return (s64)(uksm_headroom_pages() * PAGE_SIZE) - uksm_metadata();
@@ -64,7 +69,7 @@ static s64 uksm_profit(void)
 
 #define UKSM_COUNTS(C)                                               \
 	C(full_scans, "%llu", uksm_stats.full_scans)                 \
-	C(pages_scanned, "%llu", uksm_stats.pages_scanned)           \
+	C(pages_scanned, "%lld", uksm_scanned())                     \
 	C(pages_merged, "%llu", uksm_stats.merged)                   \
 	C(pages_shared, "%llu", uksm_stats.frames)                   \
 	C(pages_sharing, "%llu", uksm_sharing())                     \

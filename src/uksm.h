@@ -6,7 +6,10 @@
 #define UKSM_H
 
 #include <linux/atomic.h>
+#include <linux/gfp.h>
+#include <linux/lockdep.h>
 #include <linux/mutex.h>
+#include <linux/rwsem.h>
 #include <linux/types.h>
 
 #include <uksm/ksyms.h>
@@ -16,11 +19,25 @@
 #define UKSM_VERSION "0.1.0"
 
 /*
- * The scan-thread state: spaces, regions, index, frames and their counts. Held
- * by the scanner for one step (a region), by the files for a read or a change.
+ * The world as the scan threads find it: which spaces there are, and the rounds.
+ * Each of them holds it for reading for one step (a region); whoever changes the
+ * world, or looks at all of it, holds it for writing, and no step is under way.
  * Outermost; sleeps.
  */
+extern struct rw_semaphore uksm_sem;
+
+/*
+ * What the scan threads share within a round, but for the index, whose ranges have
+ * locks of their own: frames, work and counts. Inside mmap_lock and folio locks,
+ * outside the locks of ranges; sleeps. Whoever holds uksm_sem for writing does
+ * without.
+ */
 extern struct mutex uksm_mutex;
+
+/* For what a round allocates: may reclaim, but nobody is killed for it. */
+#define UKSM_GFP (GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN)
+
+#define uksm_assert_exclusive() lockdep_assert_held_write(&uksm_sem)
 
 enum uksm_run {
 	UKSM_RUN_STOP,
@@ -46,8 +63,9 @@ enum uksm_domain {
  * @scope: whose memory is looked at
  * @domain: who may share with whom
  * @governor: how much CPU time by default
- * @max_cpu: percent of one CPU; 0 for what the governor says
- * @pages_to_scan: pages a wake-up; 0 for what the CPU limit allows
+ * @threads: scan threads
+ * @max_cpu: percent of one CPU for each of them; 0 for what the governor says
+ * @pages_to_scan: pages a wake-up, each; 0 for what the CPU limit allows
  * @sleep_ms: sleep between wake-ups
  * @min_age_ms: younger processes are left alone
  * @use_zero_pages: merge pages of zeros into the zero page
@@ -57,13 +75,14 @@ enum uksm_domain {
  * @min_headroom: percent of free memory and swap that undoing all merges may
  *	need; 0 for no limit
  *
- * Each is read once where it is used; writers hold uksm_mutex.
+ * Each is read once where it is used; writers hold uksm_sem for writing.
  */
 struct uksm_settings {
 	unsigned int run;
 	unsigned int scope;
 	unsigned int domain;
 	unsigned int governor;
+	unsigned int threads;
 	unsigned int max_cpu;
 	unsigned int pages_to_scan;
 	unsigned int sleep_ms;
@@ -94,14 +113,15 @@ static inline unsigned int uksm_max_cpu(void)
  * @zero: zero pages placed and still there, as of the last look
  * @merged: merges done, ever
  * @frames: frames that exist
- * @mappings: mappings of frames, as of the last sweep, and merges since
+ * @mappings: mappings of frames, as of each one's last sweep, and merges since
  * @metadata: bytes of memory that are uksm's own
  *
- * Under uksm_mutex, but for @metadata.
+ * Under uksm_mutex, but for those that are atomic; @full_scans changes only with
+ * uksm_sem held for writing.
  */
 struct uksm_stats {
 	u64 full_scans;
-	u64 pages_scanned;
+	atomic64_t pages_scanned;
 	s64 unshared;
 	s64 restless;
 	s64 skipped;

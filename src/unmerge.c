@@ -17,6 +17,7 @@
 #include "frame.h"
 #include "headroom.h"
 #include "space.h"
+#include "sweep.h"
 #include "unmerge.h"
 #include "walk.h"
 
@@ -103,11 +104,17 @@ static void uksm_unmerge_dirty(struct mm_struct *mm, unsigned long addr)
 /*
  * Have the page at @addr copied for @vma. handle_mm_fault() may give up for
  * reasons that pass; then the page is found again. mmap_lock held.
+ *
+ * A page that could be had is not kept for the fault, which would have somebody
+ * killed if others took it, or if watermarks were raised meanwhile. It may take
+ * one of the reserves then; the next page is only copied when one more can be had
+ * in the ordinary way.
  */
 static int uksm_unmerge_page(struct vm_area_struct *vma, unsigned long addr,
 			     bool zero)
 {
 	unsigned int flags = FAULT_FLAG_UNSHARE | FAULT_FLAG_REMOTE;
+	unsigned int memalloc;
 	vm_fault_t ret;
 
 	if (!uksm_headroom_try(vma, addr))
@@ -115,7 +122,9 @@ static int uksm_unmerge_page(struct vm_area_struct *vma, unsigned long addr,
 	/* 6.1 does not unshare a zero page. */
 	if (zero && (vma->vm_flags & VM_WRITE))
 		flags = FAULT_FLAG_WRITE | FAULT_FLAG_REMOTE;
+	memalloc = memalloc_noreclaim_save();
 	ret = handle_mm_fault(vma, addr, flags, NULL);
+	memalloc_noreclaim_restore(memalloc);
 	uksm_unmerge_dirty(vma->vm_mm, addr);
 	return ret & VM_FAULT_OOM ? -ENOMEM : 0;
 }
@@ -217,7 +226,7 @@ static int uksm_unmerge_spaces(void)
 /**
  * uksm_unmerge_all() - break every mapping of every frame
  *
- * Context: uksm_mutex held; may sleep, for as long as it takes. On an error
+ * Context: uksm_sem held for writing; may sleep, for as long as it takes. On an error
  * what is merged stays merged and valid, and the call can be repeated.
  * Return: 0, -ENOMEM, -EINTR, or -EBUSY: some frames could not be found.
  */

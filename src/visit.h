@@ -5,10 +5,13 @@
 #include "work.h"
 
 struct uksm_space;
+struct uksm_visit;
 
-int uksm_visits_init(void);
-void uksm_visits_exit(void);
-int uksm_visit_next(struct uksm_space *space);
-void uksm_visit_again(enum uksm_work_queue q);
+bool uksm_visits_idle(void);
+struct uksm_visit *uksm_visit_create(void);
+void uksm_visit_free(struct uksm_visit *v);
+int uksm_visit_next(struct uksm_visit *v, struct uksm_space *space);
+int uksm_visit_again(struct uksm_visit *v, enum uksm_work_queue q,
+		     const struct uksm_work *work);
 
 #endif /* UKSM_VISIT_H */

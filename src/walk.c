@@ -158,18 +158,21 @@ static bool uksm_pte_excluded(struct vm_area_struct *vma, pte_t pte)
 }
 
 static void uksm_visit_take(struct uksm_visit *v, struct folio *folio,
-			    unsigned long addr)
+			    unsigned int i)
 {
 	folio_get(folio);
 	v->page[v->nr].folio = folio;
-	v->page[v->nr++].addr = addr;
+	v->page[v->nr++].addr = v->base + i * PAGE_SIZE;
 }
 
-/* What one PTE says. PTE lock held. Return: the dirty bit is to go. */
-static bool uksm_visit_pte(struct uksm_visit *v, struct vm_area_struct *vma,
-			   unsigned long addr, pte_t pte)
+/*
+ * What one PTE says. PTE lock held. In the loops that call it, for each page there
+ * is goes through here. Return: the dirty bit is to go.
+ */
+static __always_inline bool uksm_visit_pte(struct uksm_visit *v,
+					   struct vm_area_struct *vma,
+					   unsigned int i, pte_t pte)
 {
-	unsigned int i = uksm_page_nr(addr);
 	bool wanted = (v->flags & UKSM_VISIT_ALL) || test_bit(i, v->want);
 	struct folio *folio;
 
@@ -185,7 +188,7 @@ static bool uksm_visit_pte(struct uksm_visit *v, struct vm_area_struct *vma,
 		return false;
 	if (folio_test_ksm(folio)) {
 		if ((v->flags & UKSM_VISIT_ALL) && uksm_folio_is_frame(folio))
-			uksm_visit_take(v, folio, addr);
+			uksm_visit_take(v, folio, i);
 		return false;
 	}
 	if (uksm_folio_excluded(folio) || uksm_folio_given_up(folio, pte) ||
@@ -196,7 +199,7 @@ static bool uksm_visit_pte(struct uksm_visit *v, struct vm_area_struct *vma,
 	v->pages++;
 	if (v->space->opaque) {
 		if (wanted || (v->flags & UKSM_VISIT_AGE))
-			uksm_visit_take(v, folio, addr);
+			uksm_visit_take(v, folio, i);
 		return false;
 	}
 	if (pte_dirty(pte) && !(v->flags & UKSM_VISIT_SETTLED)) {
@@ -205,7 +208,7 @@ static bool uksm_visit_pte(struct uksm_visit *v, struct vm_area_struct *vma,
 	}
 	v->clean++;
 	if (wanted)
-		uksm_visit_take(v, folio, addr);
+		uksm_visit_take(v, folio, i);
 	return pte_dirty(pte);
 }
 
@@ -243,6 +246,57 @@ static void uksm_visit_age(struct uksm_visit *v, struct vm_area_struct *vma,
 				     ptep + i - first, pte_mkclean(v->pte[i]));
 }
 
+/* Odd, with bits all over: the golden ratio. */
+#define UKSM_PRINT_MUL 0x9e3779b97f4a7c15ULL
+
+static inline u64 uksm_print_mix(u64 print, u64 val)
+{
+	return (print ^ val) * UKSM_PRINT_MUL;
+}
+
+/**
+ * uksm_walk_print() - sum up the page table of (a part of) a region
+ * @v: the visit
+ * @vma: an area that the space takes; mmap_lock held
+ * @start: first address, in @vma and in the region
+ * @end: behind the last one
+ * @print: added to
+ *
+ * All that PTEs say counts, but for the accessed bits. Two sums that are equal
+ * say that in between nothing was written that was clean, and that nothing was
+ * mapped or unmapped; with the certainty of a hash, which is enough to put off
+ * what is looked at.
+ *
+ * Return: false if it cannot be read now, or is a huge page.
+ */
+bool uksm_walk_print(struct uksm_visit *v, struct vm_area_struct *vma,
+		     unsigned long start, unsigned long end, u64 *print)
+{
+	pmd_t *pmd = uksm_walk_pmd(v->mm, start);
+	unsigned int nr = (end - start) >> PAGE_SHIFT;
+	u64 even, odd = end;
+	spinlock_t *ptl;
+	pte_t *ptep, *p;
+
+	if (!pmd)
+		return false;
+	ptep = uksm_pte_map_lock(v->mm, pmd, start, &ptl);
+	if (!ptep)
+		return false;
+	even = uksm_print_mix(*print, start);
+	for (p = ptep; p < ptep + (nr & ~3U); p += 4) {
+		even = uksm_print_mix(even, uksm_pte_print(p));
+		odd = uksm_print_mix(odd, uksm_pte_print(p + 1));
+		even = uksm_print_mix(even, uksm_pte_print(p + 2));
+		odd = uksm_print_mix(odd, uksm_pte_print(p + 3));
+	}
+	for (; p < ptep + nr; p++)
+		even = uksm_print_mix(even, uksm_pte_print(p));
+	pte_unmap_unlock(ptep, ptl);
+	*print = uksm_print_mix(even, odd >> 32 | odd << 32);
+	return true;
+}
+
 /**
  * uksm_walk_collect() - read the page table of (a part of) a region
  * @v: the visit; counts, @aged and @page are added to
@@ -256,7 +310,8 @@ void uksm_walk_collect(struct uksm_visit *v, struct vm_area_struct *vma,
 		       unsigned long start, unsigned long end)
 {
 	pmd_t *pmd = uksm_walk_pmd(v->mm, start);
-	unsigned long addr;
+	unsigned int first = uksm_page_nr(start), i;
+	unsigned int last = first + ((end - start) >> PAGE_SHIFT);
 	spinlock_t *ptl;
 	pte_t *ptep, *p;
 	bool age = false;
@@ -266,15 +321,17 @@ void uksm_walk_collect(struct uksm_visit *v, struct vm_area_struct *vma,
 	ptep = uksm_pte_map_lock(v->mm, pmd, start, &ptl);
 	if (!ptep)
 		return;
-	for (addr = start, p = ptep; addr < end; addr += PAGE_SIZE, p++) {
-		pte_t pte = ptep_get(p);
-
-		if (pte_none(pte))
-			continue;
-		if (uksm_visit_pte(v, vma, addr, pte)) {
-			__set_bit(uksm_page_nr(addr), v->aged);
+	if (v->flags & UKSM_VISIT_WHOLE) {
+		for (i = first, p = ptep; i < last; i++, p++) {
+			if (!uksm_visit_pte(v, vma, i, ptep_get(p)))
+				continue;
+			__set_bit(i, v->aged);
 			age = true;
 		}
+	} else {
+		for (i = first, p = ptep; i < last; i++, p++)
+			if (test_bit(i, v->want))
+				uksm_visit_pte(v, vma, i, ptep_get(p));
 	}
 	if (age)
 		uksm_visit_age(v, vma, ptep, start, end);

@@ -5,8 +5,8 @@
 #include "region.h"
 #include "uksm.h"
 
-/* Regions that wait at once, at most. */
-#define UKSM_WORK_MAX 256
+/* Regions that wait at once in a queue, at most. */
+#define UKSM_WORK_PER_THREAD 256
 
 /**
  * struct uksm_work - pages of a region to be visited again soon
@@ -28,13 +28,15 @@ enum uksm_work_queue {
 	UKSM_WORK_QUEUES,
 };
 
+int uksm_work_take(enum uksm_work_queue q, struct uksm_work *work, u64 *due);
+void uksm_work_put_back(enum uksm_work_queue q, const struct uksm_work *work);
+void uksm_work_add_later(u32 space, unsigned long addr);
 void uksm_work_add_page(u32 space, unsigned long addr);
 void uksm_work_add_second(u32 space, unsigned long base,
 			  const unsigned long *want);
+bool uksm_work_none(enum uksm_work_queue q);
 bool uksm_work_full(enum uksm_work_queue q);
-struct uksm_work *uksm_work_first(enum uksm_work_queue q);
-void uksm_work_pop(enum uksm_work_queue q);
 void uksm_work_drop(void);
-size_t uksm_work_size(void);
+int uksm_work_resize(unsigned int threads);
 
 #endif /* UKSM_WORK_H */

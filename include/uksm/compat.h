@@ -100,6 +100,17 @@ static inline pmd_t uksm_pmd_read(pmd_t *pmd)
 #endif
 }
 
+/* What a PTE says, but for the accessed bit, as a number to compare. */
+static inline u64 uksm_pte_print(pte_t *ptep)
+{
+#ifdef CONFIG_X86_64
+	/* As it lies there: what Xen would make of it does not matter. */
+	return native_pte_val(ptep_get(ptep)) & ~(u64)_PAGE_ACCESSED;
+#else
+	return pte_val(pte_mkold(ptep_get(ptep)));
+#endif
+}
+
 static inline bool uksm_pte_is_uffd(pte_t pte)
 {
 #ifdef UKSM_HAVE_PTE_UFFD

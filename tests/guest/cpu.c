@@ -9,6 +9,8 @@
  */
 #include "lib.h"
 
+#include <sys/resource.h>
+
 #define SEED 260
 #define SECS 10
 
@@ -151,12 +153,83 @@ static void idle(void)
 		FAIL("%.1f%%", got);
 }
 
+/* What sleeps uninterruptibly counts as load, as if it were running. */
+static void asleep(void)
+{
+	int i, blocked = 0;
+	char path[64], stat[300];
+
+	churn();
+	sysfs_set("cpu_governor", "low");
+	snprintf(path, sizeof(path), "/proc/%d/stat", thread_pid("uksmd"));
+	for (i = 0; i < 500; i++) {
+		CHECK_OP(file_read(path, stat, sizeof(stat)), >, 0);
+		blocked += !!strstr(stat, ") D ");
+		msleep(10);
+	}
+	note("%d of %d times in state D", blocked, i);
+	CHECK_OP(blocked, <=, i / 5); /* it may wait for a lock, or for memory */
+}
+
+static int nice_of(const char *comm)
+{
+	pid_t pid = thread_pid(comm);
+
+	CHECK(pid);
+	return getpriority(PRIO_PROCESS, pid);
+}
+
+/* Takes memory until no more than a share of all is available, in percent. */
+static long w_hog(long leave, long b, long c, long d)
+{
+	long long most = meminfo_kb("MemTotal") * leave / 100;
+	const size_t n = 4 * MIB / PAGE;
+	u64 content = getpid() << 20;
+	size_t i;
+
+	(void)b, (void)c, (void)d;
+	while (meminfo_kb("MemAvailable") > most) {
+		u64 *p = map_pages(n);
+
+		for (i = 0; i < n; i++)
+			p[i * 512 + 7] = content++;
+	}
+	return 0;
+}
+
+static void hog(struct worker *w, int leave)
+{
+	worker_start(w);
+	worker_call(w, w_hog, leave);
+}
+
+/* Where memory is short the scan gets more of the CPU than others leave it. */
+static void short_of_memory(void)
+{
+	struct worker w;
+
+	if (on_ksmd())
+		skip("ksmd is what it is");
+	settle(1);
+	CHECK_EQ(nice_of("uksmd"), 5);
+	hog(&w, 18);
+	CHECK_SOON_EQ(nice_of("uksmd"), 0, LONG);
+	worker_kill(&w);
+	CHECK_SOON_EQ(nice_of("uksmd"), 5, LONG);
+	hog(&w, 9);
+	CHECK_SOON_EQ(nice_of("uksmd"), -10, LONG);
+	worker_kill(&w);
+	CHECK_SOON_EQ(nice_of("uksmd"), 5, LONG);
+}
+
 static const struct test_case cases[] = {
 	{ "max_cpu_percentage is kept", percentages, 120 },
 	{ "one percent", one_percent, 120 },
 	{ "governors", governors, 90 },
 	{ "run=0 uses none", stopped, 60 },
 	{ "nothing to do", idle, 90 },
+	{ "asleep it is no load", asleep, 60 },
+	{ "short of memory", short_of_memory, 90 },
 };
 
 TEST_MAIN(0)

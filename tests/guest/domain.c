@@ -29,6 +29,12 @@ static void start(const char *domain)
 	}
 }
 
+static long w_setuid(long to, long b, long c, long d)
+{
+	(void)b, (void)c, (void)d;
+	return setuid(to);
+}
+
 static size_t same(int a, int b)
 {
 	return count_same_pfn(w[a].pid, p[a], w[b].pid, p[b], N);
@@ -140,6 +146,34 @@ static void zero_pages(void)
 		CHECK_EQ(count_zero(w[i].pid, p[i], N), N);
 }
 
+/*
+ * Who is left alone with what was merged, and becomes another user: it is for
+ * that user's processes from then on.
+ */
+static void becomes_another(void)
+{
+	int i;
+
+	if (on_ksmd())
+		skip("ksmd has no merge_domain");
+	unmerge_all();
+	sysfs_set("merge_domain", "user");
+	sysfs_set("run", "1");
+	for (i = 0; i < 2; i++) {
+		worker_start(&w[i]);
+		p[i] = worker_map_filled(&w[i], N, SEED, 0);
+	}
+	CHECK_SOON_EQ(same(0, 1), N, LONG);
+	worker_exit(&w[1]);
+	CHECK_EQ(count_merged(w[0].pid, p[0], N), N);
+	CHECK_EQ(worker_call(&w[0], w_setuid, 1002), 0);
+	worker_start_uid(&w[1], 1002);
+	p[1] = worker_map_filled(&w[1], N, SEED, 0);
+	CHECK_SOON_EQ(same(0, 1), N, LONG);
+	CHECK_EQ(worker_bad(&w[0], p[0], N, SEED, 0), 0);
+	CHECK_EQ(worker_bad(&w[1], p[1], N, SEED, 0), 0);
+}
+
 static const struct test_case cases[] = {
 	{ "user: two users never share", by_user, 90 },
 	{ "user: root does not share with others", root_too, 90 },
@@ -147,6 +181,7 @@ static const struct test_case cases[] = {
 	{ "from global to user", changed, 120 },
 	{ "changed while merged", changed_live, 90 },
 	{ "zero pages", zero_pages, 90 },
+	{ "left alone with it, and becomes another user", becomes_another, 90 },
 };
 
 TEST_MAIN(0)

@@ -11,29 +11,29 @@
  */
 #include "lib_faults.h"
 
+#include <signal.h>
+
 #define N 64
 #define SEED 600
 #define HUGE (2 * MIB)
 #define BIG 16 /* huge pages; more than the smallest index is for */
 
-#define SLAB(name_, ...) .name = name_, .attr = "failslab", .in = { __VA_ARGS__ }
-#define PAGES(name_, ...)                                                      \
+#define SLAB(name_, ...) \
+	.name = name_, .attr = "failslab", .in = { __VA_ARGS__ }
+#define PAGES(name_, ...) \
 	.name = name_, .attr = "fail_page_alloc", .in = { __VA_ARGS__ }
 
 static const struct fault_site sites[] = {
 	{ SLAB("frame", "uksm_frame_create") },
-	{ PAGES("page of a frame", "uksm_frame_create"),
-	  .not_in = "kmem_cache_alloc_noprof" },
+	{ PAGES("page of a frame", "uksm_frame_copy", "uksm_merge_batch"),
+	  .not_in = "kmem_cache_alloc_noprof", .shared = true },
 	{ SLAB("item of a merge", "uksm_merge_lock", "uksm_merge_batch") },
-	{ SLAB("item of a mapping that was found", "uksm_match_adopt",
-	       "uksm_match_visit"),
-	  .not_in = "uksm_frame_create" },
-	{ SLAB("index", "uksm_match_setup", "uksm_match_resize"), .big = true },
-	{ PAGES("pages of the index", "uksm_match_setup", "uksm_match_resize"),
+	{ SLAB("index", "uksm_lookup_setup", "uksm_lookup_resize"), .big = true },
+	{ PAGES("pages of the index", "uksm_lookup_setup", "uksm_lookup_resize"),
 	  .big = true },
 	{ SLAB("zero pages of a region", "uksm_region_zero_init") },
 	{ SLAB("sums of a region", "uksm_region_sum_init"), .big = true },
-	{ SLAB("regions of a space", "uksm_space_grow",
+	{ SLAB("regions of a space", "uksm_space_grow", "uksm_space_add",
 	       "uksm_space_region_get"),
 	  .not_in = "uksm_region_sum_init" },
 	{ SLAB("space", "uksm_space_create", "uksm_space_note",
@@ -85,8 +85,7 @@ static void all_right(u64 seed)
 
 	for (i = 0; i < 2; i++) {
 		CHECK_EQ(worker_bad(&w[i], p[i], N, seed, 0), 0);
-		CHECK_EQ(worker_call(&w[i], w_bad_zero, p[i] + N * PAGE, N),
-			 0);
+		CHECK_EQ(worker_call(&w[i], w_bad_zero, p[i] + N * PAGE, N), 0);
 	}
 }
 
@@ -103,13 +102,26 @@ static void big_map(void)
 		memset(big + i * HUGE, 1 + i, PAGE);
 }
 
+/* A child shares all pages: none of them can become a frame as it is. */
+static long w_share(long a, long b, long c, long d)
+{
+	(void)a, (void)b, (void)c, (void)d;
+	return fork() ?: pause();
+}
+
 static void try_site(const struct fault_site *s, u64 seed)
 {
 	double start = now();
+	pid_t sharer[2];
 	long long left;
+	int i;
 
 	unmerge_all();
 	fill_all(seed);
+	for (i = 0; s->shared && i < 2; i++) {
+		sharer[i] = worker_call(&w[i], w_share);
+		CHECK_OP(sharer[i], >, 0);
+	}
 	if (s->big)
 		big_map();
 	faults_arm(s);
@@ -122,15 +134,17 @@ static void try_site(const struct fault_site *s, u64 seed)
 	all_right(seed);
 	if (s->big)
 		munmap(big, (BIG + 1) * HUGE);
-	note("%s: failed %d times, %.1f s", s->name, FAULT_TIMES, now() - start);
+	for (i = 0; s->shared && i < 2; i++)
+		kill(sharer[i], SIGKILL);
+	note("%s: failed %d times, %.1f s", s->name, FAULT_TIMES,
+	     now() - start);
 }
 
 /* For run=2 the pages are allocated by whoever writes it. */
 static void try_unmerge(u64 seed)
 {
-	static const struct fault_site copies = {
-		PAGES("copies of frames", "uksm_unmerge_all")
-	};
+	static const struct fault_site copies = { PAGES("copies of frames",
+							"uksm_unmerge_all") };
 
 	fail_in(getpid());
 	faults_arm(&copies);

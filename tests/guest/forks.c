@@ -198,6 +198,30 @@ static void born_shared(void)
 	contents(NEW + 1, NEW, NEW + 2);
 }
 
+/*
+ * A child's memory is marked, its parent's is not: what they share by fork stays
+ * the parent's ordinary page, and does not become a frame where it is.
+ */
+static void only_the_child_is_marked(void)
+{
+	if (on_ksmd())
+		skip("ksmd merges both");
+	marked_only();
+	mine = map_pages(N);
+	no_huge_pages(mine, N);
+	fill(mine, N, OLD, 0);
+	worker_start(&other);
+	theirs = worker_map_filled(&other, N, OLD, 0);
+	worker_start(&child);
+	settle(3);
+	CHECK_EQ(worker_call(&child, w_madvise, mine, N, MADV_MERGEABLE), 0);
+	CHECK_SOON_EQ(count_same(child.pid, mine, other.pid, theirs, N), N,
+		      LONG);
+	settle(2);
+	CHECK_EQ(count_same_pfn(getpid(), mine, child.pid, mine, N), 0);
+	contents(OLD, OLD, OLD);
+}
+
 static const struct test_case cases[] = {
 	{ "a child inherits the frames", inherits, 90 },
 	{ "the child writes", child_writes, 90 },
@@ -209,6 +233,7 @@ static const struct test_case cases[] = {
 	{ "run=2 reaches a child no scan has seen", unmerge_after_fork, 90 },
 	{ "grandchildren", grandchildren, 90 },
 	{ "pages shared by fork", born_shared, 90 },
+	{ "only the child is marked", only_the_child_is_marked, 90 },
 };
 
 TEST_MAIN(0)

@@ -40,6 +40,41 @@ static void given_up_then_merged(void)
 	reclaim(&a, &c, pc);
 }
 
+/*
+ * What MADV_FREE gives up is lazily freed when a CPU's batch is drained, which
+ * 14 pages do not fill: merged before that, they are not to be known by it.
+ */
+static void given_up_while_merged(void)
+{
+	const size_t few = 14;
+	struct worker a, b;
+	int try, late = 0;
+	void *pa, *pb;
+
+	worker_start(&a);
+	worker_start(&b);
+	for (try = 0; try < 24; try++) {
+		u64 seed = 320 + try;
+
+		/* two areas of one process, of which one is left */
+		pa = worker_map_filled(&a, few, seed, 0);
+		pb = worker_map_filled(&a, few, seed, 0);
+		CHECK_SOON_EQ(count_same(a.pid, pa, a.pid, pb, few), few, LONG);
+		worker_call(&a, w_munmap, pb, few);
+		pb = worker_map_filled(&b, few, seed, 0);
+		msleep(try % 6 * 8);
+		CHECK_EQ(worker_call(&a, w_madvise, pa, few, MADV_FREE), 0);
+		if (!WAIT_FOR(count_same(a.pid, pa, b.pid, pb, few) == few, 1))
+			late++; /* no frames for others any more */
+		worker_call(&a, w_munmap, pa, few);
+		worker_pageout(&b, pb, few);
+		CHECK_EQ(worker_bad(&b, pb, few, seed, 0), 0);
+		worker_call(&b, w_munmap, pb, few);
+	}
+	note("%d of %d times it was too late", late, try);
+	CHECK_OP(late, <, try);
+}
+
 static void shared_and_given_up(void)
 {
 	struct worker a, b;
@@ -141,6 +176,8 @@ static void unmerged_and_given_up(void)
 
 static const struct test_case cases[] = {
 	{ "a frame its owner gave up serves others", given_up_then_merged, 90 },
+	{ "a frame is given up while another is merged", given_up_while_merged,
+	  90 },
 	{ "one of two owners gives up", shared_and_given_up, 90 },
 	{ "pages given up and taken back", not_merged, 90 },
 	{ "unmerged, and given up by a child", unmerged_and_given_up, 90 },

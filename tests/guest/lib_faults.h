@@ -18,10 +18,12 @@
  *	the next of these
  * @not_in: a function that is not
  * @big: it takes many pages to get there
+ * @shared: only for pages that a child shares
  */
 struct fault_site {
 	const char *name, *attr, *in[5], *not_in;
 	bool big;
+	bool shared;
 };
 
 void faults_need(void);

@@ -3,9 +3,10 @@
 /*
  * Memory control groups: a frame counts in the group of one mapper, and what it
  * replaces counts no more; a copy counts in the writer's group again. A group at
- * its limit is left alone: nobody is killed and nothing of it is reclaimed. One
- * over memory.high does not hold the scanner up, nor the scanner its processes.
- * When the last mapper is gone, so is a group that was removed.
+ * its limit is merged where that takes no page, and left alone else: nobody is
+ * killed and nothing of it is reclaimed. One over memory.high does not hold the
+ * scanner up, nor the scanner its processes. When the last mapper is gone, so is
+ * a group that was removed.
  *
  * Without the charge the second case gets beyond its limit; a charge that may
  * reclaim hits the limit for each page, and waits for seconds over memory.high.
@@ -13,6 +14,8 @@
 #include "lib.h"
 #include "lib_groups.h"
 
+#include <signal.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 
 #define A "group-a"
@@ -161,13 +164,61 @@ static void unkillable(pid_t pid)
 	CHECK_EQ(file_write(path, "-1000"), 0);
 }
 
+/* A child shares all pages, so that none of them can become a frame as it is. */
+static long w_fork_sharer(long a, long b, long c, long d)
+{
+	int ready[2];
+	pid_t pid;
+	char x;
+
+	(void)a, (void)b, (void)c, (void)d;
+	if (pipe(ready))
+		return -1;
+	pid = fork();
+	if (pid)
+		return read(ready[0], &x, 1) == 1 ? pid : -1;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (write(ready[1], "", 1) != 1)
+		_exit(1);
+	for (;;)
+		pause();
+}
+
+/* Both workers' pages are shared: their frames need pages, which are charged. */
+static void share_both(void)
+{
+	CHECK_OP(worker_call(&w[0], w_fork_sharer), >, 0);
+	CHECK_OP(worker_call(&w[1], w_fork_sharer), >, 0);
+}
+
 /* Both workers in a group that has no room for more, where nobody is killed. */
-static void start_both_full(const char *group)
+static void start_both_full(const char *group, bool shared)
 {
 	start_both(group);
 	unkillable(w[0].pid);
 	unkillable(w[1].pid);
+	if (shared)
+		share_both();
 	fill_up(group);
+}
+
+/* Ordinary pages are merged without one more page: a group gets out of its need. */
+static void helped_at_its_limit(void)
+{
+	long long oom;
+
+	start_both_full(A, false);
+	oom = event(A, "oom");
+	sysfs_set("run", "1");
+	CHECK_SOON_EQ(same(), N, LONG);
+	CHECK_SOON(cgroup_num(A, "memory.current") <
+			   cgroup_num(A, "memory.max"),
+		   LONG);
+	whole(OLD, OLD);
+	CHECK_EQ(event(A, "oom"), oom);
+	CHECK_EQ(event(A, "oom_kill"), 0);
+	worker_exit(&w[0]);
+	finish(1, A);
 }
 
 static void at_its_limit(void)
@@ -178,7 +229,7 @@ static void at_its_limit(void)
 	int threads;
 	u8 *at;
 
-	start_both_full(A);
+	start_both_full(A, true);
 	max = event(A, "max");
 	oom = event(A, "oom");
 	used = thread_cpu_ns("uksm", &threads);
@@ -224,7 +275,7 @@ static void at_its_limit(void)
 /* The group gets room again: what was left alone is merged. */
 static void below_it_again(void)
 {
-	start_both_full(A);
+	start_both_full(A, true);
 	sysfs_set("run", "1");
 	settle(2);
 	CHECK_EQ(same(), 0);
@@ -267,6 +318,7 @@ static void over_high(void)
 	u8 *own;
 
 	start_both(A);
+	share_both();
 	own = (void *)worker_call(&w[0], w_map, 1);
 	cgroup_set(A, "memory.high", "1M");
 	CHECK_OP(cgroup_num(A, "memory.current"), >, 2 * BYTES - SLACK);
@@ -368,7 +420,8 @@ static void removed_then_unmerged(void)
 static const struct test_case cases[] = {
 	{ "a frame counts once, a copy where it is written", accounts, 60 },
 	{ "duplicates are no way round a limit", no_way_round, 120 },
-	{ "a group at its limit is left alone", at_its_limit, 90 },
+	{ "a group at its limit is merged as it is", helped_at_its_limit, 60 },
+	{ "where that takes a page it is left alone", at_its_limit, 90 },
 	{ "merged when there is room again", below_it_again, 60 },
 	{ "over memory.high nobody waits", over_high, 90 },
 	{ "a group removed before its frames are written", removed_then_written,

@@ -156,7 +156,9 @@ static void limit_of_two(void)
 	settle(2);
 	frames = count_frames(getpid(), p, N, &most);
 	CHECK_OP(most, <=, 2);
-	CHECK_EQ(frames, N / 2);
+	/* a page that was busy may have left a frame with one mapping */
+	CHECK_OP(frames, >=, N / 2);
+	CHECK_OP(frames, <=, N / 2 + 2);
 	CHECK_EQ(bad_same(p, N, 47), 0);
 }
 

@@ -63,8 +63,8 @@ static void partly(void)
 	CHECK_SOON_EQ(count_same(a.pid, pa + N / 2 * PAGE, b.pid, pb, N / 2),
 		      N / 2, LONG);
 	settle(3);
-	CHECK_EQ(count_merged(a.pid, pa, N / 2), 0);
-	CHECK_EQ(count_merged(b.pid, pb + N / 2 * PAGE, N / 2), 0);
+	CHECK_EQ(count_mapped_twice(a.pid, pa, N / 2), 0);
+	CHECK_EQ(count_mapped_twice(b.pid, pb + N / 2 * PAGE, N / 2), 0);
 	CHECK_SOON_EQ(sysfs_num("pages_shared"), N / 2, LONG);
 	CHECK_SOON_EQ(sysfs_num("pages_sharing"), N / 2, LONG);
 	CHECK_SOON_EQ(sysfs_num("pages_unshared"), N, LONG);

@@ -36,7 +36,7 @@ static void refused(void)
 	static const char *const words[] = { "uksm: ", NULL };
 	static const char *const why[] = { "enable kprobes", NULL };
 	int log = log_open(), log2 = log_open();
-	int lines, explained, err, threads;
+	int lines, explained, err;
 	char line[300] = "";
 
 	probes("0");
@@ -53,8 +53,7 @@ static void refused(void)
 	CHECK_OP(lines, <=, 4); /* two are the kernel's own on the taint */
 	CHECK(!module_loaded());
 	CHECK(access("/sys/kernel/mm/uksm", F_OK) != 0);
-	thread_cpu_ns("uksm", &threads);
-	CHECK_EQ(threads, 0);
+	CHECK_SOON_EQ(threads_named("uksm"), 0, LONG);
 	close(log);
 	close(log2);
 }

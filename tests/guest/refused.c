@@ -30,7 +30,7 @@ static int own_lines(int log, char *line, size_t size)
 static void loads_or_not(void)
 {
 	const char *why = getenv("UKSM_REFUSED");
-	int log = log_open(), lines, err, threads;
+	int log = log_open(), lines, err;
 	char line[1024] = "";
 
 	if (!why)
@@ -54,8 +54,7 @@ static void loads_or_not(void)
 	CHECK_OP(file_read("/sys/kernel/debug/kprobes/list", line,
 			   sizeof(line)), >=, 0);
 	CHECK(!strstr(line, "_ksm"));
-	thread_cpu_ns("uksm", &threads);
-	CHECK_EQ(threads, 0);
+	CHECK_SOON_EQ(threads_named("uksm"), 0, LONG);
 	close(log);
 }
 

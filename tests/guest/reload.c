@@ -50,13 +50,10 @@ static void left_get(struct left *l)
 
 static void nothing_visible(void)
 {
-	int threads;
-
 	CHECK(!module_loaded());
 	CHECK(access("/sys/kernel/mm/uksm", F_OK) != 0);
 	CHECK(access("/sys/module/uksm", F_OK) != 0);
-	thread_cpu_ns("uksm", &threads);
-	CHECK_EQ(threads, 0);
+	CHECK_SOON_EQ(threads_named("uksm"), 0, LONG);
 }
 
 static void one_round(bool merge)

@@ -16,12 +16,26 @@
 static struct worker w[PROCS];
 static u8 *p[PROCS];
 
-static void fill_all(u64 seed)
+/* In small steps, so that some of it comes while a page is being merged. */
+static long w_fill_slowly(long at, long pages, long seed, long d)
+{
+	long i;
+
+	(void)d;
+	for (i = 0; i < pages; i++) {
+		page_fill((u8 *)at + i * PAGE, seed, i);
+		if (i % 4 == 3)
+			usleep(200);
+	}
+	return 0;
+}
+
+static void fill_all(worker_fn how, u64 seed)
 {
 	int i;
 
 	for (i = 0; i < PROCS; i++)
-		worker_send(&w[i], w_fill, (long)p[i], N, seed, 0);
+		worker_send(&w[i], how, (long)p[i], N, seed, 0);
 	for (i = 0; i < PROCS; i++)
 		worker_wait(&w[i]);
 }
@@ -45,15 +59,17 @@ static void one_frame_each(void)
 	int i, turn;
 
 	marked_only();
+	sysfs_set("cpu_governor", "medium");
+	sysfs_set("max_cpu_percentage", "95");
 	for (i = 0; i < PROCS; i++) {
 		worker_start(&w[i]);
 		p[i] = worker_map_filled(&w[i], N, SEED, 0);
 	}
 	for (turn = 1; turn < TURNS; turn++) {
 		/* the second look, and the merge, come 50 ms after the first */
-		fill_all(SEED - turn);
-		msleep(40 + 7 * turn % 60);
-		fill_all(SEED + turn);
+		fill_all(w_fill, SEED - turn);
+		msleep(7 * turn % 60);
+		fill_all(w_fill_slowly, SEED + turn);
 		all_in_one(SEED + turn);
 	}
 }

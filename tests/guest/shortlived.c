@@ -29,9 +29,9 @@ static long long slab_objects(const char *cache)
 	return file_num(path);
 }
 
-static const char *const caches[] = { "uksm_space", "uksm_frame",
-				      "uksm_rmap_item", "anon_vma",
-				      "mm_struct" };
+static const char *const caches[] = { "uksm_space",	"uksm_region",
+				      "uksm_frame",	"uksm_rmap_item",
+				      "anon_vma",	"mm_struct" };
 
 /**
  * struct left - what could be left behind
@@ -62,7 +62,7 @@ static void live(u8 *inherited, unsigned int nth)
 
 	fill(own, OWN, SEED + 1, nth % 4);
 	page_fill(inherited + nth % INHERITED * PAGE, SEED + 2, nth);
-	/* two looks of the scanner are 50 ms apart */
+	/* two looks of the scanner are 20 ms apart */
 	msleep(nth % 3 ? 10 : 300);
 	if (bad_pages(own, OWN, SEED + 1, nth % 4) ||
 	    !page_is(inherited + nth % INHERITED * PAGE, SEED + 2, nth))

@@ -41,6 +41,7 @@ static const struct rw_file rw_files[] = {
 	  { "fast", "fulll", "0", "low quiet" },
 	  true },
 	{ "max_cpu_percentage", { "1", "100", "50" }, { "0", "101" }, false },
+	{ "scan_threads", { "4", "2", "32", "1" }, { "0", "33" }, false },
 	{ "pages_to_scan", { "1", "20000", "0" }, { NULL }, false },
 	{ "sleep_millisecs", { "0", "200", "20" }, { NULL }, false },
 	{ "min_age_millisecs", { "0", "60000", "1000" }, { NULL }, false },

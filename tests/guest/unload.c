@@ -39,12 +39,9 @@ static void still_there(void)
 
 static void all_gone(void)
 {
-	int threads;
-
 	CHECK(!module_loaded());
 	CHECK(access(sysfs_dir(), F_OK) != 0);
-	thread_cpu_ns("uksm", &threads);
-	CHECK_EQ(threads, 0);
+	CHECK_SOON_EQ(threads_named("uksm"), 0, LONG);
 }
 
 /* A walk may still be in flight: EBUSY for a moment is fine, for long it is not. */
@@ -139,13 +136,17 @@ static void while_scanning(void)
 		skip("ksmd cannot be unloaded");
 	for (i = 0; i < 5; i++) {
 		marked_only();
-		/* plenty to look at, nothing to merge */
+		/*
+		 * something to look at, nothing to merge; not so much that one
+		 * may share the place and tag of another in the index, become a
+		 * frame and wait for a second mapper
+		 */
 		worker_start(&w[0]);
-		p[0] = worker_map_filled(&w[0], 1024, SEED + i, 0);
+		p[0] = worker_map_filled(&w[0], 2 * N, SEED + i, 0);
 		msleep(100 * i);
 		CHECK_EQ(unload_soon(), 0);
 		all_gone();
-		CHECK_EQ(worker_bad(&w[0], p[0], 1024, SEED + i, 0), 0);
+		CHECK_EQ(worker_bad(&w[0], p[0], 2 * N, SEED + i, 0), 0);
 		worker_exit(&w[0]);
 		load_again();
 	}

@@ -107,7 +107,12 @@ static void run_with(bool marked)
 	sh = mmap(NULL, sizeof(*sh), PROT_READ | PROT_WRITE,
 		  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	CHECK(sh != MAP_FAILED);
-	/* a round takes at least 200 ms, a rewrite about 20 */
+	/*
+	 * a round takes at least 200 ms, a rewrite about 20, and a page is to
+	 * be still for 50
+	 */
+	sysfs_set("cpu_governor", "medium");
+	sysfs_set("max_cpu_percentage", "95");
 	sysfs_set("sleep_millisecs", "200");
 	sysfs_set("pages_to_scan", "1000000");
 	for (i = 0; i < 2; i++) {

@@ -2,17 +2,57 @@
 /* Tables for the tests of the index, and what stands in them. */
 #include "index_table.h"
 
+struct uksm_range range(u32 span)
+{
+	size_t size = span * sizeof(struct uksm_bucket);
+	struct uksm_range range = { .span = span };
+
+	range.bucket = aligned_alloc(sizeof(struct uksm_bucket), size);
+	CHECK(range.bucket);
+	memset(range.bucket, 0, size);
+	return range;
+}
+
 struct uksm_index table(u32 nr)
 {
 	struct uksm_index idx = { .round = 100 };
+	unsigned int r;
 
-	uksm_index_setup(&idx, xalloc((size_t)nr * sizeof(*idx.bucket)), nr);
+	idx.range_bits = uksm_index_cut(nr);
+	for (r = 0; r < 1U << idx.range_bits; r++)
+		idx.range[r] = range(nr >> idx.range_bits);
 	return idx;
 }
 
 void drop(struct uksm_index *idx)
 {
-	free(idx->bucket);
+	unsigned int r;
+
+	for (r = 0; r < 1U << idx->range_bits; r++)
+		free(idx->range[r].bucket);
+}
+
+/* Bucket @n of a table whose ranges are all of a length. */
+struct uksm_bucket *bucket(const struct uksm_index *idx, u32 n)
+{
+	u32 span = idx->range[0].span;
+
+	return &idx->range[n / span].bucket[n % span];
+}
+
+/* All buckets, one range after the other. */
+struct uksm_bucket *copy_of(const struct uksm_index *idx)
+{
+	size_t size = sizeof(struct uksm_bucket);
+	struct uksm_bucket *copy = xalloc(uksm_index_length(idx) * size);
+	struct uksm_bucket *at = copy;
+	unsigned int r;
+
+	for (r = 0; r < 1U << idx->range_bits; r++) {
+		memcpy(at, idx->range[r].bucket, idx->range[r].span * size);
+		at += idx->range[r].span;
+	}
+	return copy;
 }
 
 /* How often an entry is found. */
@@ -40,19 +80,21 @@ int count_all(const struct uksm_index *idx, u64 key)
 
 u64 slots_used(const struct uksm_index *idx)
 {
+	unsigned int r;
 	u64 n = 0;
 	u32 b;
 	int i;
 
-	for (b = 0; b < idx->nr; b++)
-		for (i = 0; i < UKSM_BUCKET_SLOTS; i++)
-			n += !!idx->bucket[b].val[i];
+	for (r = 0; r < 1U << idx->range_bits; r++)
+		for (b = 0; b < idx->range[r].span; b++)
+			for (i = 0; i < UKSM_BUCKET_SLOTS; i++)
+				n += !!idx->range[r].bucket[b].val[i];
 	return n;
 }
 
 u64 place(u64 i)
 {
-	return uksm_val_place(1 + (i >> 20), (i & 0xfffff) * PAGE_SIZE);
+	return uksm_val_place(1 + (i >> 20), (i & 0xfffff) * PAGE_SIZE, i);
 }
 
 u64 frame(u64 i)

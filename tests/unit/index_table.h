@@ -12,8 +12,11 @@ struct entry {
 	u64 val;
 };
 
+struct uksm_range range(u32 span);
 struct uksm_index table(u32 nr);
 void drop(struct uksm_index *idx);
+struct uksm_bucket *bucket(const struct uksm_index *idx, u32 n);
+struct uksm_bucket *copy_of(const struct uksm_index *idx);
 int count(const struct uksm_index *idx, u64 key, u64 val);
 int count_all(const struct uksm_index *idx, u64 key);
 u64 slots_used(const struct uksm_index *idx);

@@ -18,6 +18,13 @@ typedef uint64_t u64;
 typedef int64_t s64;
 
 #define PAGE_SIZE 4096UL
+#ifndef __always_inline
+#define __always_inline inline __attribute__((always_inline))
+#endif
+#define READ_ONCE(x) (*(const volatile typeof(x) *)&(x))
+#define WRITE_ONCE(x, val) (*(volatile typeof(x) *)&(x) = (val))
+#define instrument_read(at, size) ((void)0)
+#define uksm_breathe() ((void)0)
 #define BIT(n) (1UL << (n))
 #define BIT_ULL(n) (1ULL << (n))
 #define U32_MAX UINT32_MAX

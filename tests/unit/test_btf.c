@@ -68,8 +68,8 @@ static u32 func(const char *name, u32 ret, u32 n, const u32 *args)
 /* The section in a piece of memory that ends where it ends. */
 static u8 *section(size_t *len)
 {
-	u32 header[6] = { 0x0001eb9f, 24, 0, m.types_len, m.types_len,
-			  m.strs_len };
+	u32 header[6] = { 0x0001eb9f,  24,	    0,
+			  m.types_len, m.types_len, m.strs_len };
 	u8 *data = xalloc(24 + m.types_len + m.strs_len);
 
 	memcpy(data, header, 24);
@@ -129,7 +129,8 @@ static void sample(void)
 	put(str("pte"));
 	put(ulong);
 	put(0);
-	pte = type(BTF_KIND_PTR, "", 0, type(BTF_KIND_TYPEDEF, "pte_t", 0, pte));
+	pte = type(BTF_KIND_PTR, "", 0,
+		   type(BTF_KIND_TYPEDEF, "pte_t", 0, pte));
 	page = type(BTF_KIND_STRUCT, "page", 0, 64);
 	cst = type(BTF_KIND_CONST, "", 0, page);
 	args[0] = folio;
@@ -152,7 +153,8 @@ TEST(btf_prototypes)
 
 	sample();
 	CHECK(reads_as(sample_proto));
-	CHECK(!reads_as("struct folio **(struct folio *, unsigned long, pte_t *, const struct page *, enum ttu_flags, int)"));
+	CHECK(!reads_as(
+		"struct folio **(struct folio *, unsigned long, pte_t *, const struct page *, enum ttu_flags, int)"));
 	CHECK(!reads_as("struct folio **(struct folio *)"));
 
 	start();

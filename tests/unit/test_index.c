@@ -21,19 +21,25 @@ TEST(index_values)
 		0,
 		0x1000,
 		0x7ffffffff000,
+		0xfffffffff000,
 		0xfffffffffff000,
 	};
 	struct uksm_index idx = { 0 };
+	u64 val, key = rnd();
 	size_t i, j;
-	u64 val;
 
 	CHECK_EQ(sizeof(struct uksm_bucket), 64);
 	for (i = 0; i < ARRAY_SIZE(ids); i++) {
 		for (j = 0; j < ARRAY_SIZE(addrs); j++) {
-			val = uksm_val_place(ids[i], addrs[j] + 5);
+			val = uksm_val_place(ids[i], addrs[j] + 5, key);
 			CHECK_EQ(uksm_val_type(val), UKSM_VAL_PLACE);
 			CHECK_EQ(uksm_val_space(val), ids[i]);
 			CHECK_EQ(uksm_val_addr(val), addrs[j]);
+			CHECK(uksm_val_agrees(val, key));
+			CHECK_EQ(uksm_val_agrees(val, key ^ 1U << 24),
+				 !!(addrs[j] >> 48));
+			CHECK_EQ(uksm_val_agrees(val, key ^ 1U << 31),
+				 !!(addrs[j] >> 48));
 		}
 	}
 	val = uksm_val_frame((void *)0xffff888012345678UL);
@@ -54,7 +60,7 @@ TEST(index_empty)
 		CHECK(!uksm_index_next(&idx, key, NULL));
 		CHECK(!uksm_index_erase(&idx, key, place(i)));
 	}
-	CHECK_EQ(idx.used, 0);
+	CHECK_EQ(slots_used(&idx), 0);
 	drop(&idx);
 }
 
@@ -66,7 +72,7 @@ TEST(index_insert_find_erase)
 
 	for (i = 0; i < 3; i++) {
 		CHECK(uksm_index_insert(&idx, key, vals[i]));
-		CHECK_EQ(idx.used, 1);
+		CHECK_EQ(slots_used(&idx), 1);
 		CHECK_EQ(*uksm_index_next(&idx, key, NULL), vals[i]);
 		CHECK_EQ(count_all(&idx, key), 1);
 		/* the lower half of the key is not used, nor another value */
@@ -74,7 +80,7 @@ TEST(index_insert_find_erase)
 		CHECK(!uksm_index_erase(&idx, key, vals[i] + 8));
 		CHECK(uksm_index_erase(&idx, key, vals[i]));
 		CHECK(!uksm_index_erase(&idx, key, vals[i]));
-		CHECK_EQ(idx.used, 0);
+		CHECK_EQ(slots_used(&idx), 0);
 		CHECK(!uksm_index_next(&idx, key, NULL));
 	}
 	CHECK_EQ(slots_used(&idx), 0);
@@ -93,16 +99,15 @@ TEST(index_two_buckets)
 		u64 key;
 
 		do { /* by chance they are the same one */
-			memset(idx.bucket, 0, sizes[s] * sizeof(*idx.bucket));
+			drop(&idx);
+			idx = table(sizes[s]);
 			key = rnd();
 			for (i = 0; i < 7; i++)
 				n = uksm_index_insert(&idx, key, frame(i));
 		} while (!n);
-		idx.used = 7;
 		for (i = 7; i < 12; i++)
 			CHECK(uksm_index_insert(&idx, key, frame(i)));
 		CHECK_EQ(count_all(&idx, key), 12);
-		CHECK_EQ(idx.used, 12);
 		for (i = 0; i < 12; i++)
 			CHECK_EQ(count(&idx, key, frame(i)), 1);
 		CHECK(!uksm_index_insert(&idx, key, frame(12)));
@@ -112,7 +117,7 @@ TEST(index_two_buckets)
 			CHECK(uksm_index_erase(&idx, key, frame(i)));
 			CHECK_EQ(count_all(&idx, key), i);
 		}
-		CHECK_EQ(idx.used, 0);
+		CHECK_EQ(slots_used(&idx), 0);
 		drop(&idx);
 	}
 }
@@ -130,7 +135,7 @@ TEST(index_one_bucket)
 	CHECK_EQ(count_all(&idx, key), 6);
 	for (i = 0; i < 6; i++)
 		CHECK(uksm_index_erase(&idx, key, frame(i)));
-	CHECK_EQ(idx.used, 0);
+	CHECK_EQ(slots_used(&idx), 0);
 	drop(&idx);
 }
 
@@ -154,7 +159,7 @@ TEST(index_holes)
 		for (i = 0; i < 12; i++)
 			CHECK_EQ(count(&idx, key, frame(i)), 1);
 	}
-	CHECK_EQ(idx.evicted, 0);
+	CHECK_EQ(idx.evicted_round, 0);
 	drop(&idx);
 }
 
@@ -177,7 +182,7 @@ TEST(index_tags_collide)
 	CHECK(uksm_index_erase(&idx, b, frame(1)));
 	CHECK_EQ(count(&idx, a, frame(2)), 1);
 	CHECK_EQ(count_all(&idx, a), 1);
-	CHECK_EQ(idx.used, 1);
+	CHECK_EQ(slots_used(&idx), 1);
 	drop(&idx);
 }
 
@@ -203,7 +208,7 @@ TEST(index_spilled_entries_keep_their_home)
 				continue;
 			CHECK_EQ(count_all(&idx, key_of(nr, other, t)), 0);
 			for (i = 0; i < UKSM_BUCKET_SLOTS; i++)
-				seen += idx.bucket[other].val[i] != 0;
+				seen += bucket(&idx, other)->val[i] != 0;
 		}
 		CHECK_EQ(seen, 6);
 		seen = 0;
@@ -240,16 +245,15 @@ TEST(index_frames_stay)
 		CHECK_EQ(count(&idx, key, place(100 + round)), 1);
 		for (i = 0; i < 5; i++)
 			CHECK_EQ(count(&idx, key, frame(i)), 1);
-		CHECK_EQ(idx.used, 6);
-		CHECK_EQ(idx.evicted, round + 1);
+		CHECK_EQ(slots_used(&idx), 6);
+		CHECK_EQ(idx.evicted_round, idx.round);
 	}
 	CHECK(uksm_index_insert(&idx, key, frame(5)));
 	CHECK(!uksm_index_insert(&idx, key, frame(6)));
 	CHECK(!uksm_index_insert(&idx, key, place(6)));
 	for (i = 0; i < 6; i++)
 		CHECK_EQ(count(&idx, key, frame(i)), 1);
-	CHECK_EQ(idx.used, 6);
-	CHECK_EQ(idx.evicted, 101);
+	CHECK_EQ(slots_used(&idx), 6);
 	drop(&idx);
 }
 
@@ -319,14 +323,14 @@ TEST(index_second_bucket_before_eviction)
 
 	for (i = 0; i < 12; i++)
 		CHECK(uksm_index_insert(&idx, key, place(i)));
-	CHECK_EQ(idx.evicted, 0);
+	CHECK_EQ(idx.evicted_round, 0);
 	for (i = 0; i < 12; i++)
 		CHECK_EQ(count(&idx, key, place(i)), 1);
 	/* now something goes, and frames push out all places of both */
 	for (i = 0; i < 12; i++)
 		CHECK(uksm_index_insert(&idx, key, frame(i)));
-	CHECK_EQ(idx.evicted, 12);
-	CHECK_EQ(idx.used, 12);
+	CHECK_EQ(idx.evicted_round, idx.round);
+	CHECK_EQ(slots_used(&idx), 12);
 	for (i = 0; i < 12; i++)
 		CHECK_EQ(count(&idx, key, frame(i)), 1);
 	CHECK(!uksm_index_insert(&idx, key, frame(12)));

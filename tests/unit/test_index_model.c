@@ -10,12 +10,13 @@
 struct model {
 	struct entry e[MODEL_MAX];
 	size_t n;
+	size_t evicted;
 };
 
 static bool mark_old(const struct uksm_index *idx, u64 val)
 {
 	return uksm_val_type(val) == UKSM_VAL_MARK &&
-	       (val >> 2) + UKSM_MARK_ROUNDS < idx->round;
+	       uksm_val_round(val) + UKSM_MARK_ROUNDS < idx->round;
 }
 
 static bool may_go(const struct uksm_index *idx, u64 val)
@@ -31,6 +32,7 @@ static void model_check_key(const struct model *m, const struct uksm_index *idx,
 			    u64 key)
 {
 	u64 sum = 0, want = 0;
+	u32 nr = uksm_index_length(idx);
 	u64 *slot = NULL;
 	size_t i, n = 0;
 
@@ -41,7 +43,7 @@ static void model_check_key(const struct model *m, const struct uksm_index *idx,
 	for (i = 0; i < m->n; i++) {
 		u64 k = m->e[i].key, val = m->e[i].val;
 
-		if (home(idx->nr, k) == home(idx->nr, key) &&
+		if (home(nr, k) == home(nr, key) &&
 		    tag(k) == tag(key)) {
 			n--;
 			want += val * 0x9e3779b97f4a7c15ULL ^ val >> 31;
@@ -55,7 +57,6 @@ static void model_check(const struct model *m, const struct uksm_index *idx)
 {
 	size_t i;
 
-	CHECK_EQ(idx->used, m->n);
 	CHECK_EQ(slots_used(idx), m->n);
 	for (i = 0; i < m->n; i++)
 		model_check_key(m, idx, m->e[i].key);
@@ -88,7 +89,7 @@ static void model_evict(struct model *m, const struct uksm_index *idx,
 		const struct entry *e = &m->e[i];
 		int here = count(idx, e->key, e->val);
 
-		if (here >= model_count(m, idx->nr, e))
+		if (here >= model_count(m, uksm_index_length(idx), e))
 			continue;
 		CHECK(may_go(idx, e->val));
 		CHECK(!old_marks_first || mark_old(idx, e->val));
@@ -107,27 +108,24 @@ static void model_evict(struct model *m, const struct uksm_index *idx,
 static void model_insert(struct model *m, struct uksm_index *idx, u64 key,
 			 u64 val)
 {
-	u64 used = idx->used, evicted = idx->evicted;
 	bool marks_first = false, movable = false;
 	size_t i;
 
 	/* with one bucket it is known what is in the way */
-	for (i = 0; idx->nr == 1 && i < m->n; i++) {
+	for (i = 0; uksm_index_length(idx) == 1 && i < m->n; i++) {
 		marks_first |= mark_old(idx, m->e[i].val);
 		movable |= may_go(idx, m->e[i].val);
 	}
+	idx->evicted_round = 0;
 	if (!uksm_index_insert(idx, key, val)) {
-		CHECK_EQ(idx->used, used);
-		CHECK_EQ(idx->evicted, evicted);
+		CHECK_EQ(idx->evicted_round, 0);
 		CHECK(!movable);
 		return;
 	}
-	if (idx->evicted == evicted) {
-		CHECK_EQ(idx->used, used + 1);
-	} else {
-		CHECK_EQ(idx->evicted, evicted + 1);
-		CHECK_EQ(idx->used, used);
+	if (idx->evicted_round) {
+		CHECK_EQ(idx->evicted_round, idx->round);
 		model_evict(m, idx, 0, marks_first);
+		m->evicted++;
 	}
 	CHECK_OP(m->n, <, MODEL_MAX);
 	m->e[m->n++] = (struct entry){ key, val };
@@ -150,7 +148,7 @@ static void model_run(u32 nr, unsigned int keys, int steps, int check_each)
 	struct uksm_index idx = table(nr);
 	struct model *m = xalloc(sizeof(*m));
 	u64 *key = xalloc(keys * sizeof(*key));
-	u64 key_now, rate, evicted = 0;
+	u64 key_now, rate;
 	unsigned int i;
 	int step;
 
@@ -201,15 +199,13 @@ static void model_run(u32 nr, unsigned int keys, int steps, int check_each)
 			model_check(m, &idx);
 	}
 	model_check(m, &idx);
-	evicted = idx.evicted;
 	while (m->n) { /* and all of it can be taken out */
 		CHECK(uksm_index_erase(&idx, m->e[0].key, m->e[0].val));
 		model_remove(m, 0);
 	}
-	CHECK_EQ(idx.used, 0);
 	CHECK_EQ(slots_used(&idx), 0);
-	printf("# %u buckets, %u keys, %d steps: %llu evicted\n", nr, keys,
-	       steps, (unsigned long long)evicted);
+	printf("# %u buckets, %u keys, %d steps: %zu evicted\n", nr, keys,
+	       steps, m->evicted);
 	free(key);
 	free(m);
 	drop(&idx);
@@ -241,13 +237,15 @@ TEST(index_full_of_rubbish)
 	for (s = 0; s < ARRAY_SIZE(sizes); s++) {
 		const u32 nr = sizes[s];
 		struct uksm_index idx = table(nr), to = table(nr / 2 + 7);
-		u64 *word = (u64 *)idx.bucket;
+		u64 *word;
 
-		for (i = 0; i < nr * sizeof(*idx.bucket) / sizeof(*word); i++)
-			word[i] = rnd_below(5) ? rnd() : 0;
+		for (i = 0; i < (size_t)nr * 8; i++) {
+			word = (u64 *)bucket(&idx, i / 8);
+			word[i % 8] = rnd_below(5) ? rnd() : 0;
+		}
 		idx.round = rnd();
 		for (i = 0; i < 300000; i++) {
-			struct uksm_bucket *b = &idx.bucket[rnd_below(nr)];
+			struct uksm_bucket *b = bucket(&idx, rnd_below(nr));
 			u64 key = (u64)b->tag[rnd_below(6)] << 32 | rnd() << 48;
 
 			switch (rnd_below(5)) {

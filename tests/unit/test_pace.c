@@ -266,6 +266,41 @@ TEST(pace_extremes)
 				}
 }
 
+TEST(pace_settle)
+{
+	unsigned int g;
+
+	for (g = 0; g < UKSM_GOVERNORS; g++)
+		CHECK_EQ(uksm_pace_settle_ms(g),
+			 g == UKSM_GOVERNOR_FULL ? 20 : 50);
+}
+
+/* The less memory there is, the more of the CPU; and nothing is out of range. */
+TEST(pace_nice)
+{
+	static const u64 totals[] = { 0, 1, 7, 1000, 1ULL << 40, -1ULL };
+	size_t t;
+
+	CHECK_EQ(uksm_pace_nice(1000, 1000), 5);
+	CHECK_EQ(uksm_pace_nice(250, 1000), 5);
+	CHECK_EQ(uksm_pace_nice(249, 1000), 0);
+	CHECK_EQ(uksm_pace_nice(125, 1000), 0);
+	CHECK_EQ(uksm_pace_nice(124, 1000), -10);
+	CHECK_EQ(uksm_pace_nice(0, 1000), -10);
+	for (t = 0; t < ARRAY_SIZE(totals); t++) {
+		u64 available = totals[t];
+		int before = 5, nice;
+
+		for (;; available /= 2) {
+			nice = uksm_pace_nice(available, totals[t]);
+			CHECK(nice <= before);
+			before = nice;
+			if (!available)
+				break;
+		}
+	}
+}
+
 TEST(pace_idle)
 {
 	unsigned int g, n;
