@@ -48,8 +48,15 @@ shell: ## an interactive guest with uksm loaded: K=kernel
 stress: ## every byte checked while everything happens at once: T=seconds, K=kernel
 	@tests/vm/run.sh -k $(K) -T $$(($(or $(T),60) * 2 + 300)) -e STRESS_SECONDS=$(or $(T),60) --full-log stress
 
+storm: ## KVM guests that need far more memory than there is, started one by one: GUESTS SIZE HOST PAUSE (see scripts/storm.sh; long)
+	@scripts/storm.sh
+
 mutants: ## plant one bug after the other; the tests must find each
 	@scripts/mutants.sh
+
+bench: ## uksm beside ksmd, in instructions: K LOADS="mixed unique" ROUNDS=n PROFILE=1 (see scripts/bench.sh); or GROWTH="1 2 4" (GiB)
+	@K="$(K)" LOADS="$(LOADS)" ROUNDS="$(ROUNDS)" PROFILE="$(PROFILE)" OUT="$(OUT)" SCALE="$(SCALE)" ONLY="$(ONLY)" \
+		GROWTH="$(GROWTH)" scripts/bench$(if $(GROWTH),-growth).sh
 
 refusals: ## kernels and headers that lack something: each must be refused with one line: K=kernel
 	@K=$(K) scripts/refused-builds.sh
@@ -65,4 +72,4 @@ clean: ## remove what make all built
 help: ## this
 	@sed -nE 's/^([a-z%-]+):.*## (.*)/\1\t\2/p' Makefile | expand -t 14
 
-.PHONY: all demo install uninstall deb dkms-upgrade test test-debug matrix vmtest shell stress mutants refusals check clean help
+.PHONY: all demo install uninstall deb dkms-upgrade test test-debug matrix vmtest shell stress storm mutants bench refusals check clean help

@@ -5,46 +5,16 @@
 
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
-# shellcheck source=scripts/suite.sh
-. "$top/scripts/suite.sh"
 
 kernel=${K:-6.12}
 [ "${kernel%-arm64}" = "$kernel" ] || die "the demo is for x86-64 kernels: its programs are this machine's"
 timeout=${DEMO_TIMEOUT:-600}
-image=$cache/demo/$host_suite.ext4
-
-# The programs' world, from this machine's packages, without the packages' scripts: only what lies there is needed.
-make_image() {
-	local part main security size sources
-	"$top/scripts/deps.sh" suite demo
-	main=$(mirror_of "$host_suite")
-	security=$(mirror_of "$host_suite-security")
-	[ -n "$main" ] || die "apt's configuration names no mirror for $host_suite"
-	sources=("deb $main $host_suite main")
-	[ -z "$security" ] || sources+=("deb $security $host_suite-security main")
-	say "making a disk with Python and bash in $image"
-	mkdir -p "$cache/demo"
-	part=$(mktemp -d "$cache/demo/.XXXXXX")
-	# shellcheck disable=SC2064  # now
-	trap "as_root rm -rf '$part'" EXIT
-	as_root mmdebstrap -q --variant=extract --include=python3,bash,bash-completion,coreutils \
-		"$host_suite" "$part/root" "${sources[@]}"
-	as_root chroot "$part/root" /usr/bin/python3 -m compileall -q /usr/lib/python3 /usr/lib/python3.* >/dev/null || true
-	as_root mkdir -p "$part/root/worker"
-	size=$(as_root du -sm "$part/root" | cut -f 1)
-	quietly as_root mke2fs -q -t ext4 -O '^has_journal' -d "$part/root" "$part/image" $((size * 5 / 4 + 40))M
-	as_root chmod 644 "$part/image"
-	as_root mv "$part/image" "$image"
-}
 
 "$top/scripts/deps.sh" vm
 vm=$("$top/scripts/kernel.sh" "$kernel")
 ko=$("$top/scripts/build-module.sh" "$kernel")
 initramfs=$("$top/tests/vm/initramfs.sh" "$kernel")
-(
-	lock demo-image
-	[ -e "$image" ] || make_image
-)
+image=$("$top/scripts/disk.sh" demo python3 bash bash-completion coreutils)
 run=$(mktemp -d "$cache/logs/$kernel-demo.XXXX")
 mkdir -p "$run/over/tests" "$run/over/worker"
 quietly gcc -std=gnu11 -O2 -Wall -Wextra -Werror -static -o "$run/over/tests/show" "$top/demo/show.c"

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# usage: scripts/deps.sh build|vm|arm64|demo|kernel|suite|check|symbols|dkms...
+# usage: scripts/deps.sh build|vm|arm64|disk|kernel|suite|check|symbols|dkms...
 # Install the packages that a purpose needs and this machine lacks. Says so; silent when there is nothing to do.
 
 # shellcheck source=scripts/lib.sh
@@ -14,7 +14,8 @@ packages() {
 	arm64) echo gcc-aarch64-linux-gnu libc6-dev-arm64-cross make qemu-system-arm ;;
 	kernel) echo gcc make libc6-dev flex bison bc libelf-dev libssl-dev xz-utils kmod ;; # to build one
 	suite) echo mmdebstrap ;;
-	demo) echo e2fsprogs ;;
+	disk) echo e2fsprogs ;;
+	bench) echo gnuplot-nox binutils ;;
 	secureboot) echo ovmf sbsigntool openssl e2fsprogs xz-utils ;;
 	check) echo gcc make sparse coccinelle shellcheck clang-format git perl python3 binutils xz-utils ;;
 	symbols) echo gcc make libc6-dev gzip xz-utils zstd lz4 ;;

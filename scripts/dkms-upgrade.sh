@@ -178,7 +178,7 @@ secure_boot() {
 	as_root cp "$cert" "$root/root/cert"
 	# shellcheck disable=SC2016  # the inner shell expands these
 	quietly in_root sh -c 'cd /root && xz -dc "$1/uksm.ko.xz" >uksm.ko &&
-		"/lib/modules/$2/build/scripts/sign-file" sha256 key cert uksm.ko && xz -f uksm.ko' sh "$dir" "$new"
+		"/lib/modules/$2/build/scripts/sign-file" sha256 key cert uksm.ko && xz -f --check=crc32 uksm.ko' sh "$dir" "$new"
 	printf '%s\n' "cd $dir" "rm uksm.ko.xz" "write $root/root/uksm.ko.xz uksm.ko.xz" >"$run/edit"
 	quietly debugfs -w -f "$run/edit" "$run/disk"
 	boot "$new" look
@@ -273,7 +273,7 @@ suite_run() {
 }
 
 [ $# -gt 0 ] || set -- bookworm trixie
-"$top/scripts/deps.sh" vm demo
+"$top/scripts/deps.sh" vm disk
 for last; do :; done
 row Debian kernel "" ""
 for s; do
