@@ -13,6 +13,7 @@
 #   -p PARAMS      parameters of the module, such as "scan_threads=4", added to what the test asks for
 #   -n             do not build or load the module
 #   -r DIR         keep there what each guest said, as KERNEL-TEST.ktap
+#   -2             once more, and say so, where nothing failed but a check of a time, a count or a state
 #   --full-log     print the whole log of the guest
 # The last line is "N passed, N failed[, N skipped]", counted in KTAP cases.
 
@@ -22,7 +23,7 @@
 . "$top/scripts/arm64.sh"
 
 kernels=6.12 jobs=1 variables='' keep=''
-while getopts k:j:m:s:T:a:q:e:d:p:r:ilnwh-: o; do
+while getopts k:j:m:s:T:a:q:e:d:p:r:2ilnwh-: o; do
 	case $o in
 	k) kernels=$OPTARG ;;
 	j) jobs=$OPTARG ;;
@@ -34,6 +35,7 @@ while getopts k:j:m:s:T:a:q:e:d:p:r:ilnwh-: o; do
 	e) opt_env="${opt_env:-} $(printf %q "$OPTARG")" ;;
 	d) variables=$OPTARG ;;
 	p) opt_params=$OPTARG ;;
+	2) opt_twice=1 ;;
 	i) opt_icount=yes ;;
 	l) opt_live=1 ;;
 	n) opt_noload=1 ;;
@@ -96,7 +98,7 @@ for k in $kernels; do
 done
 kernels=${names# }
 
-export opt_mem opt_smp opt_params opt_append opt_qemu opt_timeout opt_env opt_noload opt_icount opt_live opt_full results
+export opt_mem opt_smp opt_params opt_append opt_qemu opt_timeout opt_env opt_noload opt_icount opt_live opt_full opt_twice results
 if [ "${tests[0]}" = shell ]; then
 	exec "$top/tests/vm/guest.sh" "${kernels%% *}" shell
 fi
