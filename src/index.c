@@ -97,6 +97,40 @@ u64 uksm_index_length(const struct uksm_index *idx)
 	return nr;
 }
 
+/**
+ * uksm_index_evicted() - entries that went to make room in this epoch
+ * @idx: the index
+ *
+ * Return: how many.
+ */
+u64 uksm_index_evicted(const struct uksm_index *idx)
+{
+	unsigned int r;
+	u64 nr = 0;
+
+	for (r = 0; r < 1U << idx->range_bits; r++)
+		nr += idx->range[r].evicted;
+	return nr;
+}
+
+/**
+ * uksm_index_new_round() - marks get older, and want of room is judged
+ * @idx: the index
+ */
+void uksm_index_new_round(struct uksm_index *idx)
+{
+	u64 slots = uksm_index_length(idx) * UKSM_BUCKET_SLOTS;
+	bool now = uksm_index_evicted(idx) > slots / UKSM_SHORT;
+	unsigned int r;
+
+	idx->is_short = now || idx->was_short;
+	if (++idx->round % UKSM_PLACE_ROUNDS)
+		return;
+	idx->was_short = now;
+	for (r = 0; r < 1U << idx->range_bits; r++)
+		idx->range[r].evicted = 0;
+}
+
 /* The other bucket of an entry in bucket @n; the same both ways. */
 static u32 uksm_range_other(const struct uksm_range *range, u32 n, u16 tag)
 {
@@ -246,8 +280,9 @@ static int uksm_bucket_pick(const struct uksm_index *idx, struct uksm_bucket *b,
 	return -1;
 }
 
-/* Put an entry into @b. Return: false if there is no such room. */
-static bool uksm_bucket_put(struct uksm_index *idx, struct uksm_bucket *b,
+/* Put an entry into @b, of @range. Return: false if there is no such room. */
+static bool uksm_bucket_put(const struct uksm_index *idx,
+			    struct uksm_range *range, struct uksm_bucket *b,
 			    enum uksm_room room, u16 tag, u64 val,
 			    unsigned int spilled)
 {
@@ -255,9 +290,8 @@ static bool uksm_bucket_put(struct uksm_index *idx, struct uksm_bucket *b,
 
 	if (i < 0)
 		return false;
-	/* Others may be at it, in other ranges: all write the same. */
-	if (b->val[i] && READ_ONCE(idx->evicted_round) != idx->round)
-		WRITE_ONCE(idx->evicted_round, idx->round);
+	if (b->val[i])
+		range->evicted++;
 	b->tag[i] = tag;
 	b->val[i] = val;
 	b->spilled = (b->spilled & ~(1U << i)) | spilled << i;
@@ -269,8 +303,8 @@ static bool uksm_bucket_put(struct uksm_index *idx, struct uksm_bucket *b,
  * Empty a slot of bucket @n by sending one of its entries to its other bucket.
  * Return: false if none has room there.
  */
-static bool uksm_bucket_shift(struct uksm_index *idx,
-			      const struct uksm_range *range, u32 n,
+static bool uksm_bucket_shift(const struct uksm_index *idx,
+			      struct uksm_range *range, u32 n,
 			      enum uksm_room room)
 {
 	struct uksm_bucket *b = &range->bucket[n];
@@ -279,9 +313,10 @@ static bool uksm_bucket_shift(struct uksm_index *idx,
 	for (i = 0; i < UKSM_BUCKET_SLOTS; i++) {
 		u32 other = uksm_range_other(range, n, b->tag[i]);
 
-		if (other == n || !uksm_bucket_put(idx, &range->bucket[other],
-						   room, b->tag[i], b->val[i],
-						   !(b->spilled >> i & 1)))
+		if (other == n ||
+		    !uksm_bucket_put(idx, range, &range->bucket[other], room,
+				     b->tag[i], b->val[i],
+				     !(b->spilled >> i & 1)))
 			continue;
 		b->val[i] = 0;
 		return true;
@@ -299,7 +334,7 @@ static bool uksm_bucket_shift(struct uksm_index *idx,
  */
 bool uksm_index_insert(struct uksm_index *idx, u64 key, u64 val)
 {
-	const struct uksm_range *range = uksm_index_range_of(idx, key);
+	struct uksm_range *range = &idx->range[uksm_index_range(idx, key)];
 	u32 h = key >> 32;
 	u32 first = uksm_range_slot(range, idx->range_bits, h);
 	const u32 n[2] = { first, uksm_range_other(range, first, h) };
@@ -311,12 +346,13 @@ bool uksm_index_insert(struct uksm_index *idx, u64 key, u64 val)
 	for (room = UKSM_ROOM_EMPTY; room <= UKSM_ROOM_PLACE; room++) {
 		k = uksm_bucket_room(idx, b[1], room) >
 		    uksm_bucket_room(idx, b[0], room);
-		if (uksm_bucket_put(idx, b[k], room, h, val, k))
+		if (uksm_bucket_put(idx, range, b[k], room, h, val, k))
 			return true;
 		for (k = 0; k < 2; k++)
 			if (uksm_bucket_shift(idx, range, n[k], room))
-				return uksm_bucket_put(
-					idx, b[k], UKSM_ROOM_EMPTY, h, val, k);
+				return uksm_bucket_put(idx, range, b[k],
+						       UKSM_ROOM_EMPTY, h, val,
+						       k);
 	}
 	return false;
 }

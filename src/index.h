@@ -29,6 +29,13 @@
 #define UKSM_PLACE_ROUNDS 64
 #define UKSM_EPOCHS 32
 
+/*
+ * An entry that had to go is back after the next look that trusts nothing. With
+ * fewer than so many in an epoch, and such looks as rare as they get, one in a
+ * hundred is missing at a time.
+ */
+#define UKSM_SHORT 1024
+
 /**
  * struct uksm_bucket - one cache line of the index
  * @hand: where the next victim is looked for
@@ -52,10 +59,12 @@ struct uksm_bucket {
  * struct uksm_range - the entries of the keys that begin with the same bits
  * @bucket: its table, aligned to the size of a bucket
  * @span: the length of it
+ * @evicted: entries that went to make room in this epoch
  */
 struct uksm_range {
 	struct uksm_bucket *bucket;
 	u32 span;
+	u32 evicted;
 };
 
 /**
@@ -63,13 +72,16 @@ struct uksm_range {
  * @range: the ranges; each may have a length of its own
  * @range_bits: there are 2^@range_bits of them
  * @round: now, as the age of marks is counted; from 1
- * @evicted_round: when an entry last went to make room, or 0
+ * @is_short: of room: more than one entry in UKSM_SHORT had to go in this epoch,
+ *	as of the beginning of the round, or in the one before
+ * @was_short: in the one before
  */
 struct uksm_index {
 	struct uksm_range range[UKSM_INDEX_RANGES];
 	unsigned int range_bits;
 	u64 round;
-	u64 evicted_round;
+	bool is_short;
+	bool was_short;
 };
 
 /*
@@ -196,6 +208,8 @@ u32 uksm_index_want(u64 pages);
 bool uksm_index_fits(u32 nr, u64 pages);
 unsigned int uksm_index_cut(u32 nr);
 u64 uksm_index_length(const struct uksm_index *idx);
+u64 uksm_index_evicted(const struct uksm_index *idx);
+void uksm_index_new_round(struct uksm_index *idx);
 u64 *uksm_index_next(const struct uksm_index *idx, u64 key, u64 *prev);
 bool uksm_index_insert(struct uksm_index *idx, u64 key, u64 val);
 void uksm_index_touch(struct uksm_index *idx, u64 *slot);

@@ -93,7 +93,7 @@ static bool uksm_lookup_setup(u32 buckets, bool keep)
 	if (!idx)
 		return false;
 	idx->round = uksm_index.round;
-	idx->evicted_round = uksm_index.evicted_round;
+	idx->was_short = uksm_index.is_short;
 	if (keep && !uksm_index_move(idx, &uksm_index))
 		uksm_spaces_forget();
 	uksm_index_free(&uksm_index);
@@ -179,6 +179,7 @@ static bool uksm_lookup_fit_range(unsigned int r)
 
 	if (!uksm_range_alloc(&range, uksm_lookup_span(r)))
 		return false;
+	range.evicted = old.evicted;
 	uksm_index.range[r] = range;
 	while ((lost = uksm_index_move_range(&uksm_index, r, &old, &at))) {
 		if (uksm_val_type(lost) != UKSM_VAL_FRAME)
@@ -240,21 +241,18 @@ void uksm_lookup_drop(void)
  */
 void uksm_lookup_new_round(void)
 {
-	uksm_index.round++;
+	uksm_index_new_round(&uksm_index);
 }
 
 /**
  * uksm_lookup_calm_max() - how long may what is in the index be left alone?
  *
+ * Context: uksm_sem held.
  * Return: for uksm_region_due().
  */
 unsigned int uksm_lookup_calm_max(void)
 {
-	u64 evicted = READ_ONCE(uksm_index.evicted_round);
-
-	return evicted && uksm_index.round - evicted <= UKSM_PLACE_ROUNDS ?
-		       UKSM_REGION_CALM_FULL :
-		       UKSM_REGION_CALM;
+	return uksm_index.is_short ? UKSM_REGION_CALM_FULL : UKSM_REGION_CALM;
 }
 
 /* ---- ranges ----------------------------------------------------------- */

@@ -159,7 +159,7 @@ TEST(index_holes)
 		for (i = 0; i < 12; i++)
 			CHECK_EQ(count(&idx, key, frame(i)), 1);
 	}
-	CHECK_EQ(idx.evicted_round, 0);
+	CHECK_EQ(uksm_index_evicted(&idx), 0);
 	drop(&idx);
 }
 
@@ -246,7 +246,7 @@ TEST(index_frames_stay)
 		for (i = 0; i < 5; i++)
 			CHECK_EQ(count(&idx, key, frame(i)), 1);
 		CHECK_EQ(slots_used(&idx), 6);
-		CHECK_EQ(idx.evicted_round, idx.round);
+		CHECK_EQ(uksm_index_evicted(&idx), round + 1);
 	}
 	CHECK(uksm_index_insert(&idx, key, frame(5)));
 	CHECK(!uksm_index_insert(&idx, key, frame(6)));
@@ -323,16 +323,53 @@ TEST(index_second_bucket_before_eviction)
 
 	for (i = 0; i < 12; i++)
 		CHECK(uksm_index_insert(&idx, key, place(i)));
-	CHECK_EQ(idx.evicted_round, 0);
+	CHECK_EQ(uksm_index_evicted(&idx), 0);
 	for (i = 0; i < 12; i++)
 		CHECK_EQ(count(&idx, key, place(i)), 1);
 	/* now something goes, and frames push out all places of both */
 	for (i = 0; i < 12; i++)
 		CHECK(uksm_index_insert(&idx, key, frame(i)));
-	CHECK_EQ(idx.evicted_round, idx.round);
+	CHECK_EQ(uksm_index_evicted(&idx), 12);
 	CHECK_EQ(slots_used(&idx), 12);
 	for (i = 0; i < 12; i++)
 		CHECK_EQ(count(&idx, key, frame(i)), 1);
 	CHECK(!uksm_index_insert(&idx, key, frame(12)));
+	drop(&idx);
+}
+
+/* So many rounds, with an insert in one of @each; is there a want of room? */
+static bool rounds(struct uksm_index *idx, int n, int each)
+{
+	static u64 unique = 1 << 20;
+
+	while (n--) {
+		if (each && !(n % each))
+			CHECK(uksm_index_insert(idx, rnd(), place(unique++)));
+		uksm_index_new_round(idx);
+	}
+	return idx->is_short;
+}
+
+/* That an entry had to go now and then is none; that many had to is, for a while. */
+TEST(index_is_short_of_room)
+{
+	const int epoch = UKSM_PLACE_ROUNDS, nr = 1024;
+	struct uksm_index idx = table(nr);
+	const int few = nr * UKSM_BUCKET_SLOTS / UKSM_SHORT;
+	u64 i;
+
+	CHECK(!rounds(&idx, 3 * epoch, 1));
+	for (i = 0; slots_used(&idx) < (u64)nr * UKSM_BUCKET_SLOTS; i++)
+		CHECK(uksm_index_insert(&idx, rnd(), place(i)));
+	CHECK_OP(uksm_index_evicted(&idx), >, few);
+	CHECK(rounds(&idx, 1, 0));
+	CHECK(rounds(&idx, epoch, 0));
+	CHECK(!rounds(&idx, epoch, 0));
+
+	CHECK(!rounds(&idx, 3 * epoch, epoch / few + 1));
+	CHECK(!rounds(&idx, 1, 0));
+	CHECK(rounds(&idx, 3 * epoch, epoch / few / 2));
+	CHECK(rounds(&idx, epoch, 0));
+	CHECK(!rounds(&idx, 2 * epoch, 0));
 	drop(&idx);
 }

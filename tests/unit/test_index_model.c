@@ -108,6 +108,7 @@ static void model_evict(struct model *m, const struct uksm_index *idx,
 static void model_insert(struct model *m, struct uksm_index *idx, u64 key,
 			 u64 val)
 {
+	u64 before = uksm_index_evicted(idx);
 	bool marks_first = false, movable = false;
 	size_t i;
 
@@ -116,14 +117,13 @@ static void model_insert(struct model *m, struct uksm_index *idx, u64 key,
 		marks_first |= mark_old(idx, m->e[i].val);
 		movable |= may_go(idx, m->e[i].val);
 	}
-	idx->evicted_round = 0;
 	if (!uksm_index_insert(idx, key, val)) {
-		CHECK_EQ(idx->evicted_round, 0);
+		CHECK_EQ(uksm_index_evicted(idx), before);
 		CHECK(!movable);
 		return;
 	}
-	if (idx->evicted_round) {
-		CHECK_EQ(idx->evicted_round, idx->round);
+	if (uksm_index_evicted(idx) != before) {
+		CHECK_EQ(uksm_index_evicted(idx), before + 1);
 		model_evict(m, idx, 0, marks_first);
 		m->evicted++;
 	}

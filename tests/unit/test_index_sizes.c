@@ -40,7 +40,7 @@ static u64 fill_and_find(u32 nr, size_t n)
 	struct entry *e = fill(&idx, n);
 	size_t ok = found(&idx, e, n);
 
-	CHECK_EQ(slots_used(&idx) == n, !idx.evicted_round);
+	CHECK_EQ(slots_used(&idx) == n, !uksm_index_evicted(&idx));
 	free(e);
 	drop(&idx);
 	return (u64)ok * 100000 / n;
@@ -278,7 +278,7 @@ static void check_move(u32 from_nr, u32 to_nr, size_t n)
 			ok += count(&to, e[i].key, e[i].val) == 1;
 	printf("# %u to %u buckets: %zu of %zu entries still found\n", from_nr,
 	       to_nr, ok, was);
-	CHECK_EQ(slots_used(&to) == slots_used(&from), !to.evicted_round);
+	CHECK_EQ(slots_used(&to) == slots_used(&from), !uksm_index_evicted(&to));
 	if (to_nr >= from_nr)
 		CHECK_EQ(ok, was);
 	else
