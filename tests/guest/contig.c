@@ -70,7 +70,8 @@ static void take_gib(void)
 {
 	double start = now();
 
-	if (!WAIT_FOR(!file_write(NR, "1") && file_num(NR) == 1, 20))
+	if (!WAIT_FOR(!file_write(NR, "1") && file_num(NR) == 1,
+		      20 * slowness()))
 		FAIL("no page of 1 GiB is to be had, %zu frames in the way",
 		     frames_in_gib());
 	note("a page of 1 GiB after %.1f s", now() - start);
@@ -119,7 +120,7 @@ static void cma(void)
 	merge_in_gib();
 	sysfs_set("run", "0");
 	old = pfns();
-	if (!WAIT_FOR(!file_write(CMA "alloc", count), 20))
+	if (!WAIT_FOR(!file_write(CMA "alloc", count), 20 * slowness()))
 		FAIL("CMA cannot be had, %zu frames in the way",
 		     frames_in_gib());
 	CHECK_EQ(frames_in_gib(), 0);

@@ -67,6 +67,9 @@ static size_t huge_pages(pid_t pid, u8 *p)
 
 static void both(long same, struct worker *a, struct worker *b, u8 **pa, u8 **pb)
 {
+	/* What it collapsed again might not be split any more. */
+	file_write("/sys/kernel/mm/transparent_hugepage/khugepaged/scan_sleep_millisecs",
+		   "3600000");
 	worker_start(a);
 	worker_start(b);
 	*pa = (u8 *)worker_call(a, w_map_huge, 1, same);

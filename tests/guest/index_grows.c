@@ -97,7 +97,7 @@ static void grows_and_shrinks(void)
 	settle(1); /* not until they are looked at again anyway */
 	note("less: metadata_bytes %lld, then %lld", then,
 	     sysfs_num("metadata_bytes"));
-	CHECK_OP(sysfs_num("metadata_bytes"), <=, then - then / 10);
+	CHECK_OP(sysfs_num("metadata_bytes"), <=, then - then / 16);
 	c[2] = copies(N / 4 * 3, 3);
 
 	CHECK_EQ(worker_bad(&w, all, N / 4 * 3, SEED, 0), 0);

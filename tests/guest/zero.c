@@ -39,7 +39,7 @@ static void to_zero_page(void)
 	note("RssAnon %lld kB before, %lld after", rss,
 	     status_kb(getpid(), "RssAnon"));
 	CHECK_SOON(status_kb(getpid(), "RssAnon") <=
-			   rss - (long long)(N * PAGE / 1024 * 3 / 4),
+			   rss - (long long)(N * PAGE / 1024 / 2),
 		   10);
 	if (sysfs_has("ksm_zero_pages"))
 		CHECK_SOON_EQ(sysfs_num("ksm_zero_pages"), N, LONG);

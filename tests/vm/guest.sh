@@ -197,6 +197,18 @@ excerpt() {
 	fi
 }
 
+# Until init has set up, or the guest of that process has ended; after a minute it is made to.
+wait_for_init() {
+	local n
+	for ((n = 0; n < 60 * slow; n++)); do
+		if grep -q '^# init$' "$run/ktap" || ! jobs -rp | grep -qx "$1"; then
+			return
+		fi
+		sleep 1
+	done
+	kill "$1"
+}
+
 # Did the emulator let a CPU run into a breakpoint that was gone (docs/debugging.md), when all was well until then? A
 # breakpoint that was there is the byte before the one that the kernel marks in its code.
 emulated_wrong() {
@@ -237,8 +249,9 @@ if [ "$test" = shell ]; then
 	exit
 fi
 
-# An emulated machine does not always come up. What ends before our init has run says nothing of us, and is tried again;
-# init's first line is proof that it has. So is what ended by a fault that only the emulator can make.
+# An emulated machine does not always come up. What ends, or hangs, before our init has set up says nothing of us, for the
+# module is not loaded yet, and is tried again; init's first line is proof that it has. So is what ended by a fault that only
+# the emulator can make.
 # With opt_twice, so is once what may be chance; that is said, and its report is kept.
 again='' first=
 for try in 1 2 3; do
@@ -246,13 +259,16 @@ for try in 1 2 3; do
 	: >"$run/ktap"
 	start=$EPOCHREALTIME
 	rc=0
-	[ -z "${opt_live:-}" ] || tail -s 0.2 -n +1 -f --pid=$$ "$run/ktap" &
-	timeout -k 5 "$timeout" "${cmd[@]}" </dev/null >"$run/qemu" 2>&1 || rc=$?
-	[ -z "${opt_live:-}" ] || kill $!
+	timeout -k 5 "$timeout" "${cmd[@]}" </dev/null >"$run/qemu" 2>&1 &
+	guest=$! live=
+	[ -z "${opt_live:-}" ] || { tail -s 0.2 -n +1 -f --pid="$guest" "$run/ktap" & live=$!; }
+	wait_for_init "$guest"
+	wait "$guest" || rc=$?
+	[ -z "$live" ] || kill "$live" 2>/dev/null || true
 	if emulated_wrong; then
 		again="the emulator kept a breakpoint that was gone"
 	elif ! grep -q '^# init$' "$run/ktap"; then
-		again="the kernel ended before init"
+		again="the kernel ended, or hung, before init had set up"
 	else
 		judge
 		if [ -z "$why" ] || [ -z "${opt_twice:-}" ] || [ -n "$first" ] || [ $try = 3 ] || ! may_be_chance; then
