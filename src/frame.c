@@ -356,6 +356,12 @@ bool uksm_frame_adopt(struct uksm_frame *frame, struct folio *folio)
 	smp_mb(); /* who gets a reference from here on sees the mark */
 #ifndef UKSM_MUTANT_ADOPT
 	alone = folio_ref_count(folio) == 2; /* its mapping's, the batch's */
+	/*
+	 * If there still is a mapping, which cannot come back while the folio is
+	 * locked: or else it was somebody else's.
+	 */
+	smp_rmb();
+	alone = alone && uksm_folio_mapcount(folio) == 1;
 #endif
 	if (!alone) {
 		WRITE_ONCE(folio->mapping, mapping);

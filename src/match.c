@@ -327,7 +327,9 @@ static void uksm_match_adopt(struct uksm_visit *v, struct uksm_page *page,
 		if (item && !uksm_rmap_item_add(frame, item, vma, page->addr))
 			uksm_rmap_item_free(item);
 	}
-	if (frame && uksm_folio_mapcount(page->folio) == 1)
+	/* in this order: it may have been written to meanwhile, and be another's */
+	if (frame && uksm_folio_mapcount(page->folio) == 1 &&
+	    uksm_walk_maps(vma, page->addr, folio_pfn(page->folio)))
 		uksm_match_follow(frame, page->folio, v->space->seed);
 	folio_unlock(page->folio);
 }

@@ -42,8 +42,10 @@ static void uksm_setting_store(unsigned int *field, unsigned int value)
 		return;
 	}
 	down_write(&uksm_sem);
-	WRITE_ONCE(*field, value);
-	uksm_scanners_wake();
+	if (*field != value) { /* or the round would begin anew for nothing */
+		WRITE_ONCE(*field, value);
+		uksm_scanners_wake();
+	}
 	up_write(&uksm_sem);
 }
 

@@ -194,8 +194,8 @@ static bool uksm_scan_round(struct uksm_scanner *s)
 		up_read(&uksm_sem);
 		uksm_round_close(s);
 		down_write(&uksm_sem);
-		uksm_spaces_end_round();
 		done = done && epoch == uksm_scanners_epoch();
+		uksm_spaces_end_round(done);
 		uksm_stats.full_scans += done;
 	}
 	uksm_huge_unguard(true);
@@ -354,7 +354,10 @@ int uksm_scan_set_across_nodes(unsigned int across)
 			err = -EBUSY;
 		} else {
 			WRITE_ONCE(uksm_settings.across_nodes, across);
-			uksm_scan_forget();
+			/* but for which zero pages are uksm's */
+			uksm_work_drop();
+			uksm_spaces_forget();
+			uksm_lookup_drop();
 			uksm_scanners_wake();
 		}
 	}

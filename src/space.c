@@ -457,10 +457,14 @@ void uksm_spaces_reap(void)
 
 /**
  * uksm_spaces_end_round() - forget what the round did not come across
+ * @whole: nothing has ended it before its time
+ *
+ * The next round goes on in a space that this one did not get to the end of,
+ * because others had its mmap_lock: if it began anew it might never get there.
  *
  * Context: uksm_sem held for writing; may sleep.
  */
-void uksm_spaces_end_round(void)
+void uksm_spaces_end_round(bool whole)
 {
 	struct uksm_space *space;
 
@@ -469,6 +473,8 @@ void uksm_spaces_end_round(void)
 	list_for_each_entry(space, &uksm_spaces, list) {
 		if (space->done)
 			uksm_space_end_round(space);
+		if (space->done || !whole)
+			space->cursor = 0;
 		cond_resched();
 	}
 }
@@ -484,16 +490,24 @@ void uksm_spaces_forget(void)
 		uksm_space_refresh_regions(space);
 }
 
-/* The number that stands for whoever @task may share with. Under RCU. */
-static u64 uksm_task_domain(struct task_struct *task)
+/*
+ * The number that stands for whoever @task may share with; its space is that of
+ * number @id. Under RCU. What a program knows that is of two users, or that others
+ * started for another group, is for neither: it shares with itself.
+ */
+static u64 uksm_task_domain(struct task_struct *task, u32 id)
 {
+	const struct cred *cred = __task_cred(task);
+
 	if (READ_ONCE(uksm_settings.domain) == UKSM_DOMAIN_GLOBAL)
 		return 0;
-	/* What a setuid program knows is its new user's. */
-	return 1 + (u64)__kuid_val(__task_cred(task)->euid);
+	if (!uid_eq(cred->uid, cred->euid) || !uid_eq(cred->suid, cred->euid) ||
+	    !gid_eq(cred->gid, cred->egid) || !gid_eq(cred->sgid, cred->egid))
+		return BIT_ULL(33) + id;
+	return 1 + (u64)__kuid_val(cred->euid);
 }
 
-/* Take note of a process. Under RCU; @mm is alive. */
+/* Take note of a process. Under RCU and task_lock; @mm is alive. */
 static void uksm_space_note(struct task_struct *task, struct mm_struct *mm)
 {
 	u64 min_age = (u64)READ_ONCE(uksm_settings.min_age_ms) * NSEC_PER_MSEC;
@@ -501,17 +515,24 @@ static void uksm_space_note(struct task_struct *task, struct mm_struct *mm)
 	bool opaque = mm_has_notifiers(mm);
 	u64 domain;
 
-	if (!space)
+	if (!space) {
+		/*
+		 * exec holds it from before the process has its new mm until it
+		 * has its new credentials: next round.
+		 */
+		if (rwsem_is_locked(&task->signal->exec_update_lock))
+			return;
+		smp_rmb(); /* the credentials are read behind it */
 		space = uksm_space_create(mm);
+	}
 	if (!space || space->seen == uksm_space_round)
 		return;
 	space->seen = uksm_space_round;
 	space->young = ktime_get_ns() - task->start_time < min_age;
-	space->cursor = 0;
 	space->done = false;
 	atomic_set(&space->scanners, 0);
 
-	domain = uksm_task_domain(task);
+	domain = uksm_task_domain(task, space->id);
 	if (domain != space->domain || opaque != space->opaque) {
 		space->domain = domain;
 		space->opaque = opaque;
@@ -589,7 +610,7 @@ bool uksm_space_takes(struct uksm_space *space, struct vm_area_struct *vma)
 				    VM_DROPPABLE | VM_MTE;
 
 	if ((vma->vm_flags & never) || !vma->anon_vma || vma_is_dax(vma) ||
-	    vma_is_temporary_stack(vma))
+	    vma_is_temporary_stack(vma) || uksm_mm_out_of_reach(vma->vm_mm))
 		return false;
 	if (vma->vm_flags & VM_MERGEABLE)
 		return !(READ_ONCE(uksm_kdata(ksm_run)) & UKSM_KSM_RUN_MERGE);

@@ -19,7 +19,7 @@
  * @nr_regions: length of @region
  * @max_regions: room in @region
  * @step: @cursor, and the regions that are added
- * @cursor: address the current round has come to
+ * @cursor: address that this round has come to, or goes on from
  * @scanners: scan threads that are at it
  * @seen: round in which a process was last found to use it
  * @young: below the minimum age: only marked areas are looked at
@@ -58,7 +58,7 @@ u64 uksm_spaces_refresh(void);
 void uksm_spaces_forget(void);
 void uksm_spaces_drop(void);
 void uksm_spaces_reap(void);
-void uksm_spaces_end_round(void);
+void uksm_spaces_end_round(bool whole);
 
 struct uksm_space *uksm_space_find(u32 id);
 bool uksm_space_takes(struct uksm_space *space, struct vm_area_struct *vma);

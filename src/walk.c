@@ -106,7 +106,7 @@ next:
 
 /**
  * uksm_walk_maps() - does an area map a frame at an address?
- * @vma: the area; its anon_vma's lock held
+ * @vma: the area; its anon_vma's lock or mmap_lock held
  * @addr: an address in it
  * @pfn: of the page
  *

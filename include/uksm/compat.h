@@ -35,6 +35,7 @@
 #ifdef CONFIG_ARM64
 #include <asm/mte.h>
 #include <asm/tlb.h>
+#include <asm/virt.h>
 #endif
 
 #if !defined(CONFIG_X86_64) && !defined(CONFIG_ARM64)
@@ -164,6 +165,20 @@ static inline struct dev_pagemap *uksm_dev_pagemap_get(unsigned long pfn)
 #ifndef VM_DROPPABLE
 #define VM_DROPPABLE VM_NONE
 #endif
+
+/*
+ * What a protected guest has (arm64, pKVM) is out of the host's reach, though the
+ * process that runs it still maps it. A read has the hypervisor take the page from
+ * the guest, and zero it. KVM's notifier is there before the guest has memory.
+ */
+static inline bool uksm_mm_out_of_reach(struct mm_struct *mm)
+{
+#ifdef CONFIG_ARM64
+	return is_protected_kvm_enabled() && mm_has_notifiers(mm);
+#else
+	return false;
+#endif
+}
 
 /*
  * Memory with tags (arm64): two pages may be equal but for the tags. KVM tags

@@ -174,6 +174,37 @@ static void becomes_another(void)
 	CHECK_EQ(worker_bad(&w[1], p[1], N, SEED, 0), 0);
 }
 
+static long w_seteuid(long to, long b, long c, long d)
+{
+	(void)b, (void)c, (void)d;
+	return seteuid(to);
+}
+
+/* A program that is root and acts for a user, as file servers do. */
+static void of_two_users(void)
+{
+	void *again;
+
+	start("user");
+	worker_exit(&w[2]);
+	worker_start(&w[2]);
+	CHECK_EQ(worker_call(&w[2], w_seteuid, 1000), 0);
+	p[2] = worker_map_filled(&w[2], N, SEED, 0);
+	again = worker_map_filled(&w[2], N, SEED, 0);
+	CHECK_SOON_EQ(same(0, 1), N, LONG);
+	CHECK_SOON_EQ(count_same(w[2].pid, p[2], w[2].pid, again, N), N, LONG);
+	settle(9); /* one of them trusts nothing remembered */
+	CHECK_EQ(same(0, 2), 0);
+	CHECK_EQ(same(1, 2), 0);
+	/* now it is that user's */
+	CHECK_EQ(worker_call(&w[2], w_seteuid, 0), 0);
+	CHECK_EQ(worker_call(&w[2], w_setuid, 1000), 0);
+	worker_fill(&w[2], p[2], N, SEED, 0);
+	CHECK_SOON_EQ(same(0, 2), N, LONG);
+	CHECK_EQ(worker_bad(&w[2], again, N, SEED, 0), 0);
+	contents();
+}
+
 static const struct test_case cases[] = {
 	{ "user: two users never share", by_user, 90 },
 	{ "user: root does not share with others", root_too, 90 },
@@ -182,6 +213,7 @@ static const struct test_case cases[] = {
 	{ "changed while merged", changed_live, 90 },
 	{ "zero pages", zero_pages, 90 },
 	{ "left alone with it, and becomes another user", becomes_another, 90 },
+	{ "who is of two users shares with itself", of_two_users, 90 },
 };
 
 TEST_MAIN(0)

@@ -217,6 +217,24 @@ static void balancing(void)
 	contents(2);
 }
 
+/* A change forgets what was learnt of pages, but not which zero pages are uksm's. */
+static void zero_pages(void)
+{
+	u8 *z;
+
+	two_nodes();
+	marked_only();
+	z = map_marked(N);
+	memset(z, 0, N * PAGE);
+	CHECK_SOON_EQ(sysfs_num("ksm_zero_pages"), N, LONG);
+	sysfs_set("run", "0");
+	sysfs_set("merge_across_nodes", "0");
+	CHECK_EQ(sysfs_num("ksm_zero_pages"), N);
+	unmerge_all();
+	CHECK_EQ(count_zero(getpid(), z, N), 0);
+	CHECK_EQ(bad_zero(z, N), 0);
+}
+
 static const struct test_case cases[] = {
 	{ "merge_across_nodes=1: one frame for both nodes", shared_across,
 	  120 },
@@ -224,6 +242,7 @@ static const struct test_case cases[] = {
 	  180 },
 	{ "merge_across_nodes=0: nor does one that was moved", moved_away,
 	  120 },
+	{ "merge_across_nodes changes, and zero pages are known", zero_pages, 60 },
 	{ "NUMA balancing goes on", balancing, 200 },
 };
 
