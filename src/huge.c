@@ -145,14 +145,13 @@ static void uksm_huge_guard(struct uksm_visit *v, struct folio *folio)
  * The pages that were held can be merged from here on: there is urgent work.
  *
  * Context: takes uksm_mutex.
- * Return: whether there was any.
  */
-bool uksm_huge_unguard(bool done)
+void uksm_huge_unguard(bool done)
 {
 	unsigned int i, nr;
 
 	if (!READ_ONCE(uksm_guard.nr))
-		return false;
+		return;
 	mutex_lock(&uksm_mutex);
 	nr = uksm_guard.nr;
 	if (!done && ktime_get_ns() - uksm_guard.since_ns < UKSM_GUARD_NS)
@@ -165,7 +164,6 @@ bool uksm_huge_unguard(bool done)
 	if (nr)
 		WRITE_ONCE(uksm_guard.nr, 0);
 	mutex_unlock(&uksm_mutex);
-	return nr;
 }
 
 /**

@@ -7,6 +7,6 @@
 struct uksm_visit;
 
 bool uksm_huge_visit(struct uksm_visit *v, struct vm_area_struct *vma);
-bool uksm_huge_unguard(bool done);
+void uksm_huge_unguard(bool done);
 
 #endif /* UKSM_HUGE_H */

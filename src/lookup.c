@@ -120,11 +120,10 @@ void uksm_lookup_exit(void)
 	uksm_index_free(&uksm_index);
 }
 
-/* The length that range @r is to have. */
-static u32 uksm_lookup_span(unsigned int r)
+/* The length that a range of length @span is to have. */
+static u32 uksm_lookup_span(u32 span)
 {
 	unsigned int bits = uksm_index.range_bits;
-	u32 span = uksm_index.range[r].span;
 	u32 want = uksm_index_want(uksm_fit_pages);
 
 	if (uksm_index_fits(span << bits, uksm_fit_pages))
@@ -139,9 +138,14 @@ static u32 uksm_lookup_span(unsigned int r)
 static void uksm_lookup_fit_from(unsigned int r)
 {
 	unsigned int nr = uksm_lookup_ranges();
+	u32 span, good = 0; /* most are of one length */
 
-	while (r < nr && uksm_lookup_span(r) == uksm_index.range[r].span)
-		r++;
+	for (; r < nr; r++) {
+		span = uksm_index.range[r].span;
+		if (span != good && uksm_lookup_span(span) != span)
+			break;
+		good = span;
+	}
 	WRITE_ONCE(uksm_fit_next, r < nr ? r : UKSM_FIT_NONE);
 }
 
@@ -177,7 +181,7 @@ static bool uksm_lookup_fit_range(unsigned int r)
 	struct uksm_frame *frame;
 	u64 lost, at = 0;
 
-	if (!uksm_range_alloc(&range, uksm_lookup_span(r)))
+	if (!uksm_range_alloc(&range, uksm_lookup_span(old.span)))
 		return false;
 	range.evicted = old.evicted;
 	uksm_index.range[r] = range;

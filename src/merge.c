@@ -290,7 +290,6 @@ static enum uksm_req_state uksm_req_found(struct uksm_req *req,
 					  struct uksm_batch *batch)
 {
 	struct uksm_frame *frame = req->frame;
-	enum uksm_req_state state = UKSM_REQ_READY;
 
 #ifndef UKSM_MUTANT_KEY
 	if (!uksm_share_still(frame, req->folio, batch->seed))
@@ -298,15 +297,11 @@ static enum uksm_req_state uksm_req_found(struct uksm_req *req,
 #endif
 	if (!uksm_folio_mapcount(req->folio))
 		return UKSM_REQ_BUSY; /* written, and left */
-	if (uksm_req_adoptable(req) && uksm_frame_adopt(frame, req->folio)) {
-		state = UKSM_REQ_ADOPTED;
-	} else {
-		batch->full = batch->full ||
-			      !uksm_frame_copy(frame, req->folio, vma->vm_mm);
-		if (batch->full)
-			return UKSM_REQ_DROPPED;
-	}
-	return state;
+	if (uksm_req_adoptable(req) && uksm_frame_adopt(frame, req->folio))
+		return UKSM_REQ_ADOPTED;
+	batch->full = batch->full ||
+		      !uksm_frame_copy(frame, req->folio, vma->vm_mm);
+	return batch->full ? UKSM_REQ_DROPPED : UKSM_REQ_READY;
 }
 
 /* The page cannot change any more: is it equal to the frame? */

@@ -135,8 +135,7 @@ static int uksm_helper_thread(void *arg)
 		if (!uksm_round_join(&nr))
 			continue;
 		down_read(&uksm_sem);
-		if (uksm_scanner_should_run() &&
-		    uksm_scanners_epoch() == uksm_round.epoch)
+		if (uksm_scanner_goes_on(uksm_round.epoch))
 			uksm_scanner_round(s);
 		up_read(&uksm_sem);
 		uksm_round_leave();
@@ -326,10 +325,13 @@ int uksm_scan_set_run(unsigned int run)
 	WRITE_ONCE(uksm_settings.run, run);
 	if (run == UKSM_RUN_UNMERGE) {
 		err = uksm_unmerge_all();
-		if (err)
+		if (err) {
 			WRITE_ONCE(uksm_settings.run, UKSM_RUN_STOP);
-		else
-			uksm_scan_forget();
+		} else {
+			uksm_work_drop();
+			uksm_spaces_drop();
+			uksm_lookup_drop();
+		}
 	}
 	uksm_scanners_wake();
 	up_write(&uksm_sem);
@@ -363,19 +365,6 @@ int uksm_scan_set_across_nodes(unsigned int across)
 	}
 	up_write(&uksm_sem);
 	return err;
-}
-
-/**
- * uksm_scan_forget() - forget all that was learnt of pages
- *
- * Context: uksm_sem held for writing; may sleep.
- */
-void uksm_scan_forget(void)
-{
-	uksm_work_drop();
-	uksm_spaces_drop();
-	uksm_lookup_drop();
-	uksm_scanners_interrupt();
 }
 
 /* uksm_sem not held. */

@@ -10,7 +10,6 @@
 int uksm_scan_start(void);
 void uksm_scan_stop(void);
 
-void uksm_scan_forget(void);
 int uksm_scan_set_run(unsigned int run);
 int uksm_scan_set_threads(unsigned int nr);
 int uksm_scan_set_across_nodes(unsigned int across);

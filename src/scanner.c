@@ -83,23 +83,14 @@ unsigned long uksm_scanners_epoch(void)
 }
 
 /**
- * uksm_scanners_interrupt() - the round under way is over
- *
- * Context: uksm_sem held for writing.
- */
-void uksm_scanners_interrupt(void)
-{
-	WRITE_ONCE(uksm_epoch, uksm_epoch + 1);
-}
-
-/**
- * uksm_scanners_wake() - the same, and nobody sleeps on: a setting has changed
+ * uksm_scanners_wake() - a setting has changed: the round under way is over, and
+ * nobody sleeps on
  *
  * Context: uksm_sem held for writing.
  */
 void uksm_scanners_wake(void)
 {
-	uksm_scanners_interrupt();
+	WRITE_ONCE(uksm_epoch, uksm_epoch + 1);
 	wake_up_all(&uksm_wait);
 }
 
@@ -113,6 +104,18 @@ bool uksm_scanner_should_run(void)
 {
 	return READ_ONCE(uksm_settings.run) == UKSM_RUN_MERGE &&
 	       !kthread_should_stop();
+}
+
+/**
+ * uksm_scanner_goes_on() - is the round of that epoch not over for this thread?
+ * @epoch: from uksm_scanners_epoch()
+ *
+ * Context: a scan thread.
+ * Return: whether it is not.
+ */
+bool uksm_scanner_goes_on(unsigned long epoch)
+{
+	return uksm_scanner_should_run() && epoch == uksm_scanners_epoch();
 }
 
 /**
@@ -146,9 +149,7 @@ void uksm_scanner_nap(struct uksm_scanner *s, u64 us, unsigned long epoch)
 		usleep_range_state(us, us + us / 8 + 1, TASK_IDLE);
 	else
 		wait_event_freezable_timeout(
-			uksm_wait,
-			!uksm_scanner_should_run() ||
-				uksm_scanners_epoch() != epoch,
+			uksm_wait, !uksm_scanner_goes_on(epoch),
 			msecs_to_jiffies(
 				min_t(u64, us / USEC_PER_MSEC, INT_MAX)));
 	s->slept_ns += ktime_get_ns() - start;
@@ -239,7 +240,7 @@ static bool uksm_between(struct uksm_scanner *s)
 	uksm_lookup_fit();
 	uksm_scanner_pause(s, epoch);
 	down_read(&uksm_sem);
-	return uksm_scanner_should_run() && epoch == uksm_scanners_epoch();
+	return uksm_scanner_goes_on(epoch);
 }
 
 /* Sleep until @due. Return: as uksm_between(). */
@@ -253,7 +254,7 @@ static bool uksm_wait_until(struct uksm_scanner *s, u64 due)
 		uksm_scanner_nap(s, div_u64(due - now, NSEC_PER_USEC) + 1,
 				 epoch);
 	down_read(&uksm_sem);
-	return uksm_scanner_should_run() && epoch == uksm_scanners_epoch();
+	return uksm_scanner_goes_on(epoch);
 }
 
 /* ---- a round ---------------------------------------------------------- */

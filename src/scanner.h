@@ -34,9 +34,9 @@ void uksm_scanner_sleep(struct uksm_scanner *s, unsigned long epoch);
 void uksm_scanner_pause(struct uksm_scanner *s, unsigned long epoch);
 void uksm_scanner_nap(struct uksm_scanner *s, u64 us, unsigned long epoch);
 bool uksm_scanner_should_run(void);
+bool uksm_scanner_goes_on(unsigned long epoch);
 
 unsigned long uksm_scanners_epoch(void);
-void uksm_scanners_interrupt(void);
 void uksm_scanners_wake(void);
 void uksm_scanners_wait(long timeout);
 

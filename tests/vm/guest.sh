@@ -265,23 +265,21 @@ for try in 1 2 3; do
 	wait_for_init "$guest"
 	wait "$guest" || rc=$?
 	[ -z "$live" ] || kill "$live" 2>/dev/null || true
+	judge
 	if emulated_wrong; then
 		again="the emulator kept a breakpoint that was gone"
 	elif ! grep -q '^# init$' "$run/ktap"; then
 		again="the kernel ended, or hung, before init had set up"
-	else
-		judge
-		if [ -z "$why" ] || [ -z "${opt_twice:-}" ] || [ -n "$first" ] || [ $try = 3 ] || ! may_be_chance; then
-			break
-		fi
+	elif [ -n "$why" ] && [ -n "${opt_twice:-}" ] && [ -z "$first" ] && [ $try != 3 ] && may_be_chance; then
 		first=$run/first again="that may be chance"
 		report "$kernel $test: failed once: $failed of $planned cases, see $first" >"$first"
 		cat "$first"
+	else
+		break
 	fi
 	[ $try = 3 ] || echo "$kernel $test: $again, once more"
 done
 took=$(awk "BEGIN { printf \"%.1f\", $EPOCHREALTIME - $start }")
-judge
 echo "$passed $failed $skipped" >"$results/$kernel-$test"
 cp "$run/ktap" "$results/$kernel-$test.ktap"
 
